@@ -1,0 +1,77 @@
+//! The two programs of the load tests that must cost as little as they can:
+//! the generator of the input, and a passthrough as the floor to compare with.
+//!
+//! ```text
+//! generate: order -> [500,000 records] librdkafka -> raw topic; expected results -> stdout
+//! pass:     topic -> librdkafka -> [500,000 records] librdkafka -> topic
+//! ```
+//!
+//! Neither looks into a record that came from Kafka.
+
+mod generate;
+mod order;
+mod pass;
+
+use clap::{Parser, Subcommand};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord};
+use std::time::Duration;
+
+#[derive(Parser)]
+#[command(about = "Generates the orders workload, and passes it through without a look")]
+struct Arguments {
+    /// Broker to connect to.
+    #[arg(long, global = true, default_value = "127.0.0.1:19092")]
+    bootstrap: String,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes orders to a topic, and what a right pipeline makes of them to stdout as JSON.
+    Generate(generate::Options),
+    /// Copies a topic to another, exactly once.
+    Pass(pass::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    let Arguments { bootstrap, command } = Arguments::parse();
+    match command {
+        Command::Generate(options) => generate::run(&bootstrap, &options),
+        Command::Pass(options) => pass::run(&bootstrap, &options),
+    }
+}
+
+/// Settings of a producer that is bound by throughput; the queue has room for
+/// 500,000 records or 1 GiB.
+fn producer_config(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap)
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("compression.type", "lz4")
+        .set("linger.ms", "20")
+        .set("batch.size", "262144")
+        .set("queue.buffering.max.messages", "500000")
+        .set("queue.buffering.max.kbytes", "1048576");
+    config
+}
+
+/// Puts a record into the producer's queue, and waits where that is full.
+fn enqueue(
+    producer: &BaseProducer,
+    mut record: BaseRecord<'_, [u8], [u8]>,
+) -> Result<(), KafkaError> {
+    loop {
+        record = match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => refused,
+            Err((error, _)) => return Err(error),
+        };
+        producer.poll(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,49 @@
+//! The only door to Kafka.
+//!
+//! ```text
+//! topic -> consumer -> Block -> (a stage) -> OutBatch -> producer -> topic
+//!                                                 offsets ---^ one transaction
+//! ```
+//!
+//! It speaks in blocks: a poll hands out [`Block`]s of records, a send takes
+//! one buffer of encoded rows. Delivery is settled once a transaction.
+//!
+//! # Guarantees
+//!
+//! What [`Produce::commit`] reports as committed is committed, with its
+//! offsets; any other answer leaves nothing of the transaction behind once
+//! [`Produce::abort`] or [`Produce::rebuild`] has returned.
+//!
+//! # Not here
+//!
+//! What records mean. Nothing outside this module names `rdkafka`.
+
+mod admin;
+mod client;
+mod config;
+mod consumer;
+mod context;
+pub mod embedded;
+mod error;
+mod produce;
+mod producer;
+mod reader;
+mod set_parts;
+pub mod topics;
+mod transactional;
+
+pub use admin::{Admin, ConfigEntry, GroupState, TopicDescription, TopicRequest};
+pub use client::Broker;
+pub use config::KafkaConfig;
+pub use consumer::{
+    Assignment, CommittedOffset, GroupConsumer, GroupOptions, PollLimits, Rebalance, RevokeHook,
+};
+pub use error::BrokerError;
+pub use produce::{OffsetCommit, OutBatch, OutRecord, OutRow, Produce};
+pub use producer::Producer;
+pub use reader::{Reader, StartAt};
+pub use set_parts::{OutHeaders, SetParts};
+pub use transactional::{Group, TransactionalOptions, TransactionalProducer};
+
+#[cfg(doc)]
+use crate::record::Block;

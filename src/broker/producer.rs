@@ -1,0 +1,109 @@
+//! A plain idempotent producer: for `produce`, for parked events, for tests.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    config::FromClientConfigAndContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+
+use super::{Broker, BrokerError, OutRecord, transactional::owned_headers};
+
+/// Sends records, each acknowledged by all in-sync replicas when `flush` returns.
+pub struct Producer {
+    client: BaseProducer<DeliveredOrNot>,
+}
+
+impl Producer {
+    pub fn connect(broker: &Broker) -> Result<Self, BrokerError> {
+        let config = broker.client_config(&[
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("compression.type", "lz4"),
+            ("linger.ms", "5"),
+            ("message.max.bytes", "67108864"),
+            ("partitioner", "murmur2_random"),
+            ("delivery.report.only.error", "true"),
+            ("allow.auto.create.topics", "false"),
+        ]);
+        let client = BaseProducer::from_config_and_context(&config, DeliveredOrNot::default())
+            .map_err(|source| BrokerError::Setup { source })?;
+        Ok(Self { client })
+    }
+
+    /// As in the transactional producer: a poll of a millisecond would spin.
+    fn rest(&self) {
+        thread::sleep(Duration::from_millis(1));
+        self.client.poll(Duration::ZERO);
+    }
+
+    /// Queues a record; waits while the queue is full.
+    pub fn send(&self, out: &OutRecord<'_>) -> Result<(), BrokerError> {
+        let mut record = BaseRecord::<[u8], [u8]>::to(out.topic);
+        record.partition = out.partition;
+        record.payload = out.value;
+        record.key = out.key;
+        record.timestamp = out.timestamp;
+        record.headers = owned_headers(out.headers.iter());
+        loop {
+            match self.client.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) => {
+                    record = rejected;
+                    self.rest();
+                }
+                Err((source, _)) => return Err(BrokerError::of("send a record", source)),
+            }
+        }
+    }
+
+    /// Waits until all that was sent is acknowledged.
+    pub fn flush(&self, timeout: Duration) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + timeout;
+        // As in the transactional producer: `flush` alone would sleep for 100 ms.
+        while self.client.flush(Duration::ZERO).is_err() {
+            self.rest();
+            if Instant::now() > deadline {
+                return Err(BrokerError::Passing {
+                    action: "deliver the records",
+                    source: KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut),
+                });
+            }
+        }
+        match self.client.context().failure.lock().map(|mut failure| failure.take()) {
+            Ok(Some(source)) => Err(BrokerError::of("deliver a record", source)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Keeps the first failure of a delivery until it is asked for.
+#[derive(Default)]
+struct DeliveredOrNot {
+    quiet: super::context::Quiet,
+    failure: std::sync::Mutex<Option<KafkaError>>,
+}
+
+impl rdkafka::ClientContext for DeliveredOrNot {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
+        self.quiet.log(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.quiet.error(error, reason);
+    }
+}
+
+impl rdkafka::producer::ProducerContext for DeliveredOrNot {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &rdkafka::producer::DeliveryResult<'_>, (): ()) {
+        if let (Err((error, _)), Ok(mut failure)) = (result, self.failure.lock()) {
+            failure.get_or_insert(error.clone());
+        }
+    }
+}

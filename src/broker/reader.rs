@@ -1,0 +1,160 @@
+//! Reads a topic from a place to its end, or on and on, without a group.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+};
+
+use super::{Broker, BrokerError, client::QuietConsumer};
+use crate::record::{Block, Topic};
+
+/// Where to begin in each partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartAt {
+    Beginning,
+    End,
+    /// An offset, the same in every partition.
+    Offset(i64),
+    /// The last so many records of each partition.
+    Tail(i64),
+    /// The first record at or after this time, in milliseconds since the epoch.
+    Time(i64),
+}
+
+/// A reader of all partitions of one topic; sees committed records only.
+pub struct Reader {
+    client: BaseConsumer<QuietConsumer>,
+    topic: Topic,
+    /// Per partition: where reading stands, and the end when it was opened.
+    cursors: Vec<Cursor>,
+}
+
+struct Cursor {
+    partition: i32,
+    next: i64,
+    end: i64,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Reader {
+    pub fn open(broker: &Broker, topic: &Topic, start: StartAt) -> Result<Self, BrokerError> {
+        let config = broker.client_config(&[
+            // Never joined: librdkafka wants a name to hand records out by one queue.
+            ("group.id", "lineage-hub-reader"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("isolation.level", "read_committed"),
+            ("auto.offset.reset", "earliest"),
+            ("fetch.wait.max.ms", "50"),
+            ("allow.auto.create.topics", "false"),
+            ("enable.partition.eof", "true"),
+            // Rarely more than a screenful is wanted.
+            ("queued.max.messages.kbytes", "8192"),
+        ]);
+        let client = BaseConsumer::from_config_and_context(&config, QuietConsumer)
+            .map_err(|source| BrokerError::Setup { source })?;
+        let mut reader = Self { client, topic: topic.clone(), cursors: Vec::new() };
+        reader.place(broker, start)?;
+        Ok(reader)
+    }
+
+    fn place(&mut self, broker: &Broker, start: StartAt) -> Result<(), BrokerError> {
+        let metadata = self
+            .client
+            .fetch_metadata(Some(&self.topic), TIMEOUT)
+            .map_err(|source| broker.unreachable(source))?;
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        if partitions == 0 {
+            return Err(BrokerError::TopicMissing { topic: self.topic.clone() });
+        }
+        let fail = |source| BrokerError::of("find the place to read from", source);
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions as i32 {
+            let (low, end) = self.watermarks(partition)?;
+            let next = match start {
+                StartAt::Beginning => low,
+                StartAt::End => end,
+                StartAt::Offset(offset) => offset.clamp(low, end),
+                StartAt::Tail(count) => (end - count).max(low),
+                StartAt::Time(time) => self.offset_at(partition, time)?.unwrap_or(end),
+            };
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(next))
+                .map_err(fail)?;
+            self.cursors.push(Cursor { partition, next, end });
+        }
+        self.client.assign(&list).map_err(fail)
+    }
+
+    /// A topic just made may not have a leader yet, so ask again for a while.
+    fn watermarks(&self, partition: i32) -> Result<(i64, i64), BrokerError> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            match self.client.fetch_watermarks(&self.topic, partition, TIMEOUT) {
+                Ok(marks) => return Ok(marks),
+                Err(source) if Instant::now() > deadline => {
+                    return Err(BrokerError::of("ask for a partition's offsets", source));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    fn offset_at(&self, partition: i32, time: i64) -> Result<Option<i64>, BrokerError> {
+        let fail = |source| BrokerError::of("find the offset of a time", source);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Offset(time)).map_err(fail)?;
+        let found = self.client.offsets_for_times(list, TIMEOUT).map_err(fail)?;
+        Ok(found.elements().first().and_then(|element| match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }))
+    }
+
+    /// The next record, as a block of one; `None` after `timeout` without one.
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Block>, BrokerError> {
+        match self.client.poll(timeout) {
+            Some(Ok(message)) => {
+                let mut block = Block::new(self.topic.clone(), message.partition());
+                let headers = message
+                    .headers()
+                    .into_iter()
+                    .flat_map(|headers| headers.iter().map(|header| (header.key, header.value)));
+                block.push(
+                    message.offset(),
+                    message.timestamp().to_millis(),
+                    message.key(),
+                    message.payload(),
+                    headers,
+                );
+                self.advance(message.partition(), message.offset() + 1);
+                Ok(Some(block))
+            }
+            Some(Err(rdkafka::error::KafkaError::PartitionEOF(partition))) => {
+                // Transaction markers and aborted records at the end are never handed out.
+                self.advance(partition, i64::MAX);
+                Ok(None)
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "reading goes on");
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn advance(&mut self, partition: i32, next: i64) {
+        if let Some(cursor) = self.cursors.iter_mut().find(|cursor| cursor.partition == partition) {
+            cursor.next = next;
+        }
+    }
+
+    /// Whether all that was there when it was opened has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.cursors.iter().all(|cursor| cursor.next >= cursor.end)
+    }
+}

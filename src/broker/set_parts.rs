@@ -1,0 +1,179 @@
+//! Keys, timestamps and headers that a stage sets of the rows it sends.
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, BinaryArray, MapArray, StringArray, TimestampMillisecondArray,
+    },
+    buffer::{NullBuffer, OffsetBuffer},
+    compute::cast,
+    datatypes::{DataType, TimeUnit, TimestampMillisecondType},
+    error::ArrowError,
+};
+
+use crate::record::{HeaderIter, RUN_HEADER, Record};
+
+/// What rows do not keep of their input records. Each part is there for all rows
+/// or for none, in buffers of its own: nothing is allocated for a row.
+#[derive(Debug, Clone, Default)]
+pub struct SetParts {
+    keys: Option<BinaryArray>,
+    timestamps: Option<TimestampMillisecondArray>,
+    headers: Option<Headers>,
+}
+
+#[derive(Debug, Clone)]
+struct Headers {
+    /// The entries of each row.
+    rows: OffsetBuffer<i32>,
+    nulls: Option<NullBuffer>,
+    names: StringArray,
+    values: StringArray,
+}
+
+impl SetParts {
+    /// Takes a value for each row: keys of any type that can be text or is
+    /// binary, timestamps, and headers as maps of text to text.
+    ///
+    /// # Errors
+    ///
+    /// A column of a type that is none of these.
+    pub fn new(
+        keys: Option<&ArrayRef>,
+        timestamps: Option<&ArrayRef>,
+        headers: Option<&ArrayRef>,
+    ) -> Result<Self, ArrowError> {
+        Ok(Self {
+            keys: keys.map(as_keys).transpose()?,
+            timestamps: timestamps.map(as_timestamps).transpose()?,
+            headers: headers.map(Headers::new).transpose()?,
+        })
+    }
+
+    /// The row's key, or `kept` where keys are not set.
+    pub(super) fn key<'a>(&'a self, row: usize, kept: Option<&'a [u8]>) -> Option<&'a [u8]> {
+        let Some(keys) = &self.keys else { return kept };
+        keys.is_valid(row).then(|| keys.value(row))
+    }
+
+    /// Milliseconds since the epoch; `None`: the input record's.
+    pub(super) fn timestamp(&self, row: usize) -> Option<i64> {
+        let times = self.timestamps.as_ref()?;
+        (times.is_valid(row) && times.value(row) >= 0).then(|| times.value(row))
+    }
+
+    /// `None`: the input record's. The row stays in the run of `input`.
+    pub(super) fn headers<'a>(&'a self, row: usize, input: Record<'a>) -> Option<OutHeaders<'a>> {
+        let entries = self.entries(row)?;
+        Some(OutHeaders(Source::Set(SetHeaders { run: input.run(), ..entries })))
+    }
+
+    fn entries(&self, row: usize) -> Option<SetHeaders<'_>> {
+        let headers = self.headers.as_ref()?;
+        let (mut next, mut end) = (0, 0);
+        if headers.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
+            (next, end) = (headers.rows[row] as usize, headers.rows[row + 1] as usize);
+        }
+        Some(SetHeaders { headers, next, end, run: None })
+    }
+
+    /// Bytes of what is set of a row.
+    pub fn size(&self, row: usize) -> usize {
+        let key = self.key(row, None).map_or(0, <[u8]>::len);
+        key + self.entries(row).map_or(0, |entries| OutHeaders(Source::Set(entries)).size())
+    }
+}
+
+fn as_keys(keys: &ArrayRef) -> Result<BinaryArray, ArrowError> {
+    let binary = match keys.data_type() {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+            cast(keys, &DataType::Binary)?
+        }
+        _ => cast(&cast(keys, &DataType::Utf8)?, &DataType::Binary)?,
+    };
+    Ok(binary.as_binary::<i32>().clone())
+}
+
+fn as_timestamps(times: &ArrayRef) -> Result<TimestampMillisecondArray, ArrowError> {
+    let DataType::Timestamp(_, zone) = times.data_type() else {
+        return Err(ArrowError::CastError(format!("no timestamp: {}", times.data_type())));
+    };
+    let millis = cast(times, &DataType::Timestamp(TimeUnit::Millisecond, zone.clone()))?;
+    Ok(millis.as_primitive::<TimestampMillisecondType>().clone())
+}
+
+impl Headers {
+    fn new(maps: &ArrayRef) -> Result<Self, ArrowError> {
+        let Some(maps) = maps.as_any().downcast_ref::<MapArray>() else {
+            return Err(ArrowError::CastError(format!("no map: {}", maps.data_type())));
+        };
+        let text = |column: &ArrayRef| {
+            Ok::<_, ArrowError>(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
+        };
+        Ok(Self {
+            rows: maps.offsets().clone(),
+            nulls: maps.nulls().cloned(),
+            names: text(maps.keys())?,
+            values: text(maps.values())?,
+        })
+    }
+}
+
+/// The headers of one row that were set, and its run header.
+#[derive(Debug, Clone)]
+struct SetHeaders<'a> {
+    headers: &'a Headers,
+    next: usize,
+    end: usize,
+    run: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for SetHeaders<'a> {
+    type Item = (&'a str, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.next < self.end {
+            let entry = self.next;
+            self.next += 1;
+            let Headers { names, values, .. } = self.headers;
+            let name = names.value(entry);
+            // The run is counted by this header: a row stays in the run of its record.
+            if name != RUN_HEADER {
+                let value = values.is_valid(entry).then(|| values.value(entry).as_bytes());
+                return Some((name, value));
+            }
+        }
+        self.run.take().map(|run| (RUN_HEADER, Some(run)))
+    }
+}
+
+/// The headers of a record that goes out.
+#[derive(Debug, Clone)]
+pub struct OutHeaders<'a>(Source<'a>);
+
+#[derive(Debug, Clone)]
+enum Source<'a> {
+    Kept(HeaderIter<'a>),
+    Set(SetHeaders<'a>),
+}
+
+impl<'a> OutHeaders<'a> {
+    pub(super) fn kept(headers: HeaderIter<'a>) -> Self {
+        Self(Source::Kept(headers))
+    }
+
+    /// Their bytes as a [`Record`] counts them: names and values.
+    pub(super) fn size(self) -> usize {
+        self.map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum()
+    }
+}
+
+impl<'a> Iterator for OutHeaders<'a> {
+    type Item = (&'a str, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::Kept(headers) => headers.next(),
+            Source::Set(headers) => headers.next(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What every command begins with: configuration, project, cluster.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::{CliError, Globals, OutputFormat, broker::EmbeddedArgs};
+use crate::{
+    broker::{
+        Broker, TopicRequest,
+        embedded::{self, Embedded},
+    },
+    config::{self, Flag, HubConfig, Sources},
+    pipeline::{self, Project, ProjectPlan, StagePlan, TopicPlan},
+    transform::Functions,
+};
+
+/// Longest that a command waits for a broker that does not answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Records of one dead letter topic may be larger than those of its input: the
+/// envelope's headers come on top.
+const ENVELOPE_BYTES: i64 = 64 << 10;
+const MESSAGE_BYTES_DEFAULT: i64 = 1_048_588;
+
+pub(super) struct Context {
+    pub globals: Globals,
+    pub config: HubConfig,
+    pub no_color: bool,
+}
+
+impl Context {
+    pub(super) fn load(globals: Globals) -> Result<Self, CliError> {
+        let sources = sources(&globals)?;
+        let no_color = sources.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let mut config = config::load(&sources)?.config;
+        match globals.verbose {
+            0 => {}
+            1 => "info,lineage_hub=debug".clone_into(&mut config.log.filter),
+            _ => "debug,lineage_hub=trace,kafka=trace".clone_into(&mut config.log.filter),
+        }
+        Ok(Self { globals, config, no_color })
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.globals.output == OutputFormat::Json
+    }
+
+    /// Relative to the project folder, unless it is absolute.
+    pub(super) fn data_dir(&self) -> PathBuf {
+        self.globals.project.join(&self.config.data_dir)
+    }
+
+    /// The project as it is to run; its warnings are printed.
+    pub(super) fn plan(&self) -> Result<ProjectPlan, CliError> {
+        let project = Project::load(&self.globals.project)?;
+        let functions = Functions::default();
+        let options =
+            pipeline::Options { functions: &functions, namespace: &self.config.lineage.namespace };
+        let (plan, warnings) = pipeline::check(&project, options).into_plan()?;
+        for warning in warnings {
+            anstream::eprintln!("{warning}");
+        }
+        Ok(plan)
+    }
+
+    pub(super) fn stage(plan: &ProjectPlan, id: &str) -> Result<Arc<StagePlan>, CliError> {
+        if let Some(stage) = plan.stage(id) {
+            return Ok(Arc::clone(stage));
+        }
+        let known: Vec<String> = plan.stages().map(|stage| stage.id()).collect();
+        Err(CliError::Usage(format!("no stage `{id}`; there are {}", known.join(", "))))
+    }
+
+    /// The cluster that is named, or the embedded broker that another command
+    /// of this project runs; asked once whether it is there.
+    pub(super) fn broker(&self) -> Result<Broker, CliError> {
+        let mut kafka = self.config.kafka.clone();
+        if kafka.bootstrap.is_empty() {
+            kafka.bootstrap = embedded::running_at(&self.data_dir()).ok_or(CliError::NoBroker)?;
+        }
+        let broker = Broker::new(kafka);
+        broker.probe(PROBE_TIMEOUT)?;
+        Ok(broker)
+    }
+
+    /// As [`Context::broker`], but starts an embedded broker where none is named
+    /// and none runs.
+    pub(super) async fn broker_or_embedded(
+        &self,
+        args: &EmbeddedArgs,
+    ) -> Result<(Broker, Option<Embedded>), CliError> {
+        match self.broker() {
+            Err(CliError::NoBroker) => {
+                let embedded = args.start(self).await?;
+                let mut kafka = self.config.kafka.clone();
+                kafka.bootstrap = embedded.bootstrap();
+                Ok((Broker::new(kafka), Some(embedded)))
+            }
+            broker => Ok((broker?, None)),
+        }
+    }
+
+    /// All topics that the project needs, dead letters and lineage among them.
+    pub(super) fn topics(&self, plan: &ProjectPlan) -> Vec<TopicRequest> {
+        let mut topics: Vec<TopicRequest> =
+            plan.topics.values().map(|topic| request(topic)).collect();
+        for stage in plan.stages() {
+            let input = stage.from.config.get("max.message.bytes");
+            let input = input.and_then(|bytes| bytes.parse().ok()).unwrap_or(MESSAGE_BYTES_DEFAULT);
+            let limit = (input + ENVELOPE_BYTES).to_string();
+            let name = stage.dead_letters.name.as_str();
+            if let Some(topic) = topics.iter_mut().find(|topic| &*topic.name == name) {
+                topic.config.entry("max.message.bytes".to_owned()).or_insert(limit);
+            }
+        }
+        let lineage = &self.config.lineage.topic;
+        let parked = &self.config.forward.dead_letter_topic;
+        for (name, partitions) in [(lineage, 4), (parked, 1)] {
+            topics.push(TopicRequest {
+                name: name.as_str().into(),
+                partitions,
+                replication: -1,
+                config: [].into(),
+            });
+        }
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        // A declared topic comes first and says more than what is derived.
+        topics.dedup_by(|b, a| a.name == b.name);
+        topics
+    }
+}
+
+fn request(topic: &TopicPlan) -> TopicRequest {
+    TopicRequest {
+        name: topic.name.as_str().into(),
+        partitions: topic.partitions,
+        replication: topic.replication.map_or(-1, i32::from),
+        config: topic.config.clone(),
+    }
+}
+
+/// Where settings come from, the flags among them.
+pub(super) fn sources(globals: &Globals) -> Result<Sources, CliError> {
+    let bootstrap = globals.bootstrap.iter().map(|value| Flag {
+        name: "bootstrap".to_owned(),
+        key: "kafka.bootstrap".to_owned(),
+        value: value.clone(),
+    });
+    let data_dir = globals.data_dir.iter().map(|value| Flag {
+        name: "data-dir".to_owned(),
+        key: "data_dir".to_owned(),
+        value: value.display().to_string(),
+    });
+    let flags = bootstrap.chain(data_dir).collect();
+    Ok(Sources::read(&globals.project, globals.config.as_deref(), flags)?)
+}

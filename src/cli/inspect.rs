@@ -1,0 +1,141 @@
+//! `lineage-hub inspect TOPIC`: records with position, key, headers and value.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{CliError, context::Context, output, signals};
+use crate::{
+    broker::{Reader, StartAt},
+    record::{Record, Topic},
+    runtime::Shutdown,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// Topic to look into
+    topic: String,
+    /// `beginning`, `end`, an offset, `-N` for the last N of each partition, or
+    /// a time such as 2026-01-31T08:00:00Z
+    #[arg(long, default_value = "beginning", allow_hyphen_values = true, value_parser = start_at)]
+    from: StartAt,
+    /// Most records to show
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(long)]
+    follow: bool,
+}
+
+fn start_at(text: &str) -> Result<StartAt, String> {
+    match text {
+        "beginning" => return Ok(StartAt::Beginning),
+        "end" => return Ok(StartAt::End),
+        _ => {}
+    }
+    if let Ok(offset) = text.parse::<i64>() {
+        return Ok(if offset < 0 { StartAt::Tail(-offset) } else { StartAt::Offset(offset) });
+    }
+    let time: jiff::Timestamp = text.parse().map_err(|_| {
+        "give `beginning`, `end`, an offset, -N, or a time such as 2026-01-31T08:00:00Z".to_owned()
+    })?;
+    Ok(StartAt::Time(time.as_millisecond()))
+}
+
+/// A partition that says nothing for so long has nothing to say.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<(), CliError> {
+    let shutdown = Shutdown::new();
+    signals::watch(&shutdown)?;
+    let broker = context.broker()?;
+    let topic: Topic = args.topic.as_str().into();
+    tokio::task::block_in_place(|| {
+        let mut reader = Reader::open(&broker, &topic, args.from)?;
+        let (mut shown, mut last) = (0, Instant::now());
+        while !shutdown.is_cancelled() && args.limit.is_none_or(|limit| shown < limit) {
+            if !args.follow && (reader.is_at_end() || last.elapsed() > PATIENCE) {
+                break;
+            }
+            let Some(block) = reader.next(Duration::from_millis(200))? else { continue };
+            last = Instant::now();
+            for record in block.iter() {
+                let text = if context.is_json() { as_json(&record) } else { as_text(&record) };
+                output::line(text)?;
+                shown += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn as_text(record: &Record<'_>) -> String {
+    let mut text = record.position().to_string();
+    if let Some(time) =
+        record.timestamp().and_then(|time| jiff::Timestamp::from_millisecond(time).ok())
+    {
+        let _ = write!(text, "  {time:.3}");
+    }
+    if let Some(key) = record.key() {
+        let _ = write!(text, "  key {}", String::from_utf8_lossy(key));
+    }
+    for (name, value) in record.headers() {
+        let value = value.map_or("null".into(), String::from_utf8_lossy);
+        let _ = write!(text, "\n    {name}: {value}");
+    }
+    let value = record.value().map_or("(tombstone)".into(), String::from_utf8_lossy);
+    let _ = write!(text, "\n  {value}");
+    text
+}
+
+fn as_json(record: &Record<'_>) -> String {
+    let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
+    let value = record
+        .value()
+        .map_or(Value::Null, |value| serde_json::from_slice(value).unwrap_or_else(|_| text(value)));
+    let headers: Vec<Value> = record
+        .headers()
+        .map(|(name, value)| json!({ "key": name, "value": value.map_or(Value::Null, text) }))
+        .collect();
+    let position = record.position();
+    json!({
+        "topic": &*position.topic,
+        "partition": position.partition,
+        "offset": position.offset,
+        "timestamp": record.timestamp(),
+        "key": record.key().map_or(Value::Null, text),
+        "headers": headers,
+        "value": value,
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Block;
+
+    #[test]
+    fn places_to_start_from_are_told_apart() {
+        assert_eq!(start_at("end"), Ok(StartAt::End));
+        assert_eq!(start_at("17"), Ok(StartAt::Offset(17)));
+        assert_eq!(start_at("-3"), Ok(StartAt::Tail(3)));
+        assert_eq!(start_at("1970-01-01T00:00:01Z"), Ok(StartAt::Time(1000)));
+        assert!(start_at("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_record_is_shown_whole_and_bytes_that_are_no_json_as_text() {
+        let mut block = Block::new("t".into(), 1);
+        block.push(5, None, Some(b"k"), Some(b"cut {"), [("h", Some(&b"v"[..]))]);
+        let text = as_text(&block.record(0));
+        assert_eq!(text, "t/1@5  key k\n    h: v\n  cut {");
+        let json: Value = serde_json::from_str(&as_json(&block.record(0))).unwrap();
+        assert_eq!((&json["value"], &json["offset"]), (&json!("cut {"), &json!(5)));
+        assert_eq!(json["headers"][0]["value"], "v");
+    }
+}

@@ -1,0 +1,165 @@
+//! The command line: one file a subcommand.
+//!
+//! Rows go to standard output, talk to standard error. Exit codes: 0 done,
+//! 1 failed, 2 wrong usage, 3 timed out.
+
+mod broker;
+mod check;
+mod completions;
+mod config;
+mod context;
+mod demo;
+mod error;
+mod forward;
+pub mod generate;
+mod hub;
+mod inspect;
+mod output;
+mod produce;
+mod signals;
+mod stage;
+mod summary;
+mod topics;
+mod up;
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use error::CliError;
+
+use self::{context::Context, generate::GenerateArgs};
+
+/// Kafka stream processing in SQL, exactly once, with OpenLineage committed in
+/// the same transaction.
+#[derive(Debug, Parser)]
+#[command(name = "lineage-hub", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// Folder of `topics/`, `pipelines/` and `hub.yaml`
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub project: PathBuf,
+
+    /// Configuration file, instead of `hub.yaml` in the project folder
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Kafka brokers, with commas between (also: `KAFKA_BOOTSTRAP_SERVERS`)
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    pub bootstrap: Option<String>,
+
+    /// Folder of what is kept on disk, instead of `data_dir` of the configuration
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// How rows are printed
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub output: OutputFormat,
+
+    /// Log more; twice for all (RUST-style filters: `log.filter`)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all of the project in one process, until Ctrl-C
+    Up(up::UpArgs),
+    /// Run the project on sample orders and show what comes of them
+    Demo(demo::DemoArgs),
+    /// Run the embedded Kafka broker alone, until Ctrl-C
+    Broker(broker::BrokerArgs),
+    /// Run one stage, until Ctrl-C
+    Stage(stage::StageArgs),
+    /// Deliver lineage events to their backends, until Ctrl-C
+    Forward,
+    /// Check the project's files; print all problems at once
+    Check,
+    /// Compare the project's topics with the cluster's, and make them
+    Topics(topics::TopicsArgs),
+    /// Send a file's lines to a topic
+    Produce(produce::ProduceArgs),
+    /// Look into a topic
+    Inspect(inspect::InspectArgs),
+    /// Write records of a known workload
+    Generate(GenerateArgs),
+    /// Show or check the configuration
+    Config(config::ConfigArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Parses the arguments and runs what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            error.print();
+            error.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let Cli { globals, command } = cli;
+    match command {
+        Command::Generate(args) => {
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            return generate::run(&args, &mut out).map_err(CliError::Output);
+        }
+        Command::Completions(args) => return completions::run(&args),
+        Command::Config(args) => return config::run(&args, &globals),
+        _ => {}
+    }
+    let context = Context::load(globals)?;
+    let color = io::stderr().is_terminal() && !context.no_color;
+    crate::telemetry::start(&context.config.log, color);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let done = runtime.block_on(async {
+        match command {
+            Command::Up(args) => up::run(&args, &context).await,
+            Command::Demo(args) => demo::run(&args, &context).await,
+            Command::Broker(args) => broker::run(&args, &context).await,
+            Command::Stage(args) => stage::run(&args, &context).await,
+            Command::Forward => forward::run(&context).await,
+            Command::Check => check::run(&context),
+            Command::Topics(args) => topics::run(&args, &context).await,
+            Command::Produce(args) => produce::run(&args, &context),
+            Command::Inspect(args) => inspect::run(&args, &context),
+            Command::Generate(_) | Command::Completions(_) | Command::Config(_) => Ok(()),
+        }
+    });
+    // librdkafka's threads need no farewell; nothing of ours is under way any more.
+    runtime.shutdown_background();
+    done
+}

@@ -1,0 +1,235 @@
+//! `lineage-hub up`: topics, stages and forwarder of a project in one process.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{
+    CliError,
+    broker::{self, EmbeddedArgs},
+    context::Context,
+    hub::{self, Forwarder, RunningStage, Scale},
+    signals, summary, topics,
+};
+use crate::{
+    broker::{Admin, Broker, OutRecord, Producer, topics as changes},
+    lineage::{
+        EventType, Job, Run, RunEvent,
+        facets::{JobType, ProcessingEngine, ProcessingType},
+    },
+    pipeline::ProjectPlan,
+    record::HeaderBytes,
+    runtime::Shutdown,
+    stage::ParentRun,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct UpArgs {
+    /// Replicas of a stage: `transform=2` or `orders/transform=2`; may be repeated
+    #[arg(long, value_name = "STAGE=N", value_parser = replicas)]
+    replicas: Vec<(String, usize)>,
+
+    /// Tasks of each replica
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    tasks: u16,
+
+    #[command(flatten)]
+    embedded: EmbeddedArgs,
+
+    /// Leave the delivery of lineage to another process
+    #[arg(long)]
+    no_forward: bool,
+}
+
+fn replicas(text: &str) -> Result<(String, usize), String> {
+    let parsed = text.split_once('=').and_then(|(stage, count)| {
+        Some((stage.to_owned(), count.parse().ok().filter(|count| (1..=64).contains(count))?))
+    });
+    parsed.ok_or_else(|| format!("`{text}` is not STAGE=N with N from 1 to 64"))
+}
+
+pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError> {
+    let shutdown = Shutdown::new();
+    signals::watch(&shutdown)?;
+    let plan = context.plan()?;
+    let (broker, embedded) = context.broker_or_embedded(&args.embedded).await?;
+    if let Some(embedded) = &embedded {
+        broker::greet(embedded, &plan);
+    }
+    let hub = Hub::start(args, context, &plan, &broker, &shutdown).await?;
+    anstream::eprintln!("{} stages on {}; Ctrl-C stops", plan.stages().count(), broker.bootstrap());
+    let watch = summary::watch(hub.watched(), hub.forward_statuses(), &broker, context);
+    let outcome = hub.join(&shutdown).await;
+    watch.stop().await;
+    if let Some(embedded) = embedded {
+        embedded.shutdown().await;
+    }
+    outcome
+}
+
+/// A whole project, running.
+pub(super) struct Hub {
+    stages: Vec<RunningStage>,
+    forwarder: Option<Forwarder>,
+    pipelines: PipelineRuns,
+    /// Ends the forwarder, after the stages have said their last.
+    forward_shutdown: Shutdown,
+}
+
+impl Hub {
+    pub(super) async fn start(
+        args: &UpArgs,
+        context: &Context,
+        plan: &ProjectPlan,
+        broker: &Broker,
+        shutdown: &Shutdown,
+    ) -> Result<Self, CliError> {
+        let scale = scales(args, plan)?;
+        let admin = Admin::connect(broker)?;
+        let missing = topics::changes(&admin, &context.topics(plan)).await?;
+        changes::apply(&admin, &missing).await?;
+        for change in missing.iter().filter(|change| !change.is_possible()) {
+            tracing::warn!("{change}");
+        }
+        let forward_shutdown = Shutdown::new();
+        let forwarder = if args.no_forward {
+            None
+        } else {
+            Some(Forwarder::start(context, broker, &forward_shutdown)?)
+        };
+        let pipelines = PipelineRuns::start(context, plan, broker)?;
+        let mut stages = Vec::new();
+        for (parent, pipeline) in pipelines.parents.iter().zip(&plan.pipelines) {
+            for stage in &pipeline.stages {
+                let scale = Scale {
+                    replicas: scale.get(&stage.id()).copied().unwrap_or(1),
+                    tasks: usize::from(args.tasks),
+                    name: None,
+                };
+                stages.push(RunningStage::start(context, broker, stage, &scale, parent, shutdown)?);
+            }
+        }
+        Ok(Self { stages, forwarder, pipelines, forward_shutdown })
+    }
+
+    pub(super) fn watched(&self) -> Vec<summary::Watched> {
+        self.stages.iter().map(|stage| (Arc::clone(&stage.plan), stage.status.clone())).collect()
+    }
+
+    pub(super) fn forward_statuses(&self) -> Vec<Arc<crate::forward::Status>> {
+        self.forwarder.iter().flat_map(|forwarder| forwarder.statuses.clone()).collect()
+    }
+
+    /// Waits until all stages have ended, then says so of the pipelines, then
+    /// lets the forwarder finish.
+    pub(super) async fn join(self, shutdown: &Shutdown) -> Result<(), CliError> {
+        let outcome = hub::join(self.stages).await;
+        shutdown.cancel();
+        let told = self.pipelines.end(outcome.is_ok());
+        if let Some(forwarder) = self.forwarder {
+            drain(&forwarder).await;
+            self.forward_shutdown.cancel();
+            forwarder.join().await;
+        }
+        outcome.and(told)
+    }
+}
+
+/// Gives the forwarder a moment for the last events; what is left waits in Kafka.
+async fn drain(forwarder: &Forwarder) {
+    const QUIET: std::time::Duration = std::time::Duration::from_millis(500);
+    const LONGEST: u32 = 6;
+    let delivered = || -> Vec<(u64, u64)> {
+        forwarder
+            .statuses
+            .iter()
+            .map(|status| status.snapshot())
+            .map(|now| (now.delivered + now.parked + now.coalesced, now.backlog))
+            .collect()
+    };
+    let mut before = delivered();
+    for _ in 0..LONGEST {
+        tokio::time::sleep(QUIET).await;
+        let now = delivered();
+        if now == before && now.iter().all(|(_, backlog)| *backlog == 0) {
+            return;
+        }
+        before = now;
+    }
+}
+
+fn scales(args: &UpArgs, plan: &ProjectPlan) -> Result<BTreeMap<String, usize>, CliError> {
+    let mut scales = BTreeMap::new();
+    for (name, count) in &args.replicas {
+        let matching: Vec<String> = plan
+            .stages()
+            .filter(|stage| stage.id() == *name || stage.stage == *name)
+            .map(|stage| stage.id())
+            .collect();
+        if matching.is_empty() {
+            let known: Vec<String> = plan.stages().map(|stage| stage.id()).collect();
+            let message = format!("--replicas: no stage `{name}`; there are {}", known.join(", "));
+            return Err(CliError::Usage(message));
+        }
+        scales.extend(matching.into_iter().map(|id| (id, *count)));
+    }
+    Ok(scales)
+}
+
+/// The pipelines' own runs, which begin and end with this process.
+struct PipelineRuns {
+    parents: Vec<ParentRun>,
+    topic: Option<crate::record::Topic>,
+    producer: Producer,
+}
+
+impl PipelineRuns {
+    fn start(context: &Context, plan: &ProjectPlan, broker: &Broker) -> Result<Self, CliError> {
+        let lineage = &context.config.lineage;
+        let runs = Self {
+            parents: plan.pipelines.iter().map(hub::new_parent).collect(),
+            topic: lineage.enabled.then(|| lineage.topic.as_str().into()),
+            producer: Producer::connect(broker)?,
+        };
+        runs.say(EventType::Start)?;
+        Ok(runs)
+    }
+
+    fn end(&self, well: bool) -> Result<(), CliError> {
+        self.say(if well { EventType::Complete } else { EventType::Fail })
+    }
+
+    fn say(&self, kind: EventType) -> Result<(), CliError> {
+        let Some(topic) = &self.topic else { return Ok(()) };
+        for parent in &self.parents {
+            let mut run = Run::new(parent.run);
+            run.facets.set(&ProcessingEngine::default());
+            let mut job = Job::new(&parent.namespace, &parent.name);
+            job.facets.set(&JobType::pipeline(ProcessingType::Streaming));
+            let event = RunEvent::new(kind, Timestamp::now(), run, job);
+            self.producer.send(&OutRecord {
+                topic,
+                partition: None,
+                key: Some(event.key().as_bytes()),
+                value: Some(&event.to_json()),
+                headers: &HeaderBytes::default(),
+                timestamp: None,
+            })?;
+        }
+        let timeout = std::time::Duration::from_secs(10);
+        Ok(tokio::task::block_in_place(|| self.producer.flush(timeout))?)
+    }
+}
+
+impl UpArgs {
+    /// One replica and task of each stage, and the forwarder.
+    pub(super) fn plain() -> Self {
+        Self {
+            replicas: Vec::new(),
+            tasks: 1,
+            embedded: EmbeddedArgs::default(),
+            no_forward: false,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Variables that set something: `LINEAGE_HUB__SECTION__KEY`, and those that others know.
+
+use serde_json::Value;
+
+use super::{
+    error::Origin,
+    layers::Setting,
+    shape::{self, Found, Raw},
+};
+
+const PREFIX: &str = "LINEAGE_HUB__";
+
+/// Variables of Kafka's, Marquez's and OpenLineage's tools and the settings that
+/// they mean, the weakest first: `OPENLINEAGE_URL` wins over `MARQUEZ_URL`, and
+/// the hub's own variables win over all of these.
+pub(super) const ALIASES: [(&str, &str); 7] = [
+    ("KAFKA_BOOTSTRAP_SERVERS", "kafka.bootstrap"),
+    ("MARQUEZ_URL", "forward.backends.default.url"),
+    ("OPENLINEAGE_URL", "forward.backends.default.url"),
+    ("OPENLINEAGE_ENDPOINT", "forward.backends.default.endpoint"),
+    ("OPENLINEAGE_API_KEY", "forward.backends.default.api_key"),
+    ("OPENLINEAGE_NAMESPACE", "lineage.namespace"),
+    ("OPENLINEAGE_DISABLED", "lineage.enabled"),
+];
+
+/// The one whose sense is the other way round.
+const NEGATED: &str = "OPENLINEAGE_DISABLED";
+
+/// What a variable that names the backend's URL says of the backend besides.
+const BACKEND_URL: &str = "forward.backends.default.url";
+const BACKEND_TYPE: (&str, &str) = ("forward.backends.default.type", "http");
+
+/// A variable of the environment or of `.env`.
+pub(super) struct Variable<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a str,
+    pub(super) origin: Origin,
+}
+
+/// The settings of one layer, the weakest first. An empty variable sets nothing,
+/// as compose files pass on what is not set.
+pub(super) fn settings(variables: &[Variable<'_>], defaults: &Value) -> Vec<Setting> {
+    let set = || variables.iter().filter(|variable| !variable.value.is_empty());
+    let mut settings = Vec::new();
+    for (alias, key) in ALIASES {
+        for variable in set().filter(|variable| variable.name == alias) {
+            if key == BACKEND_URL {
+                let (key, value) = BACKEND_TYPE;
+                settings.push(variable.setting(path(key), value));
+            }
+            let value = if alias == NEGATED { negate(variable.value) } else { variable.value };
+            settings.push(variable.setting(path(key), value));
+        }
+    }
+    for variable in set() {
+        if let Some(name) = variable.name.strip_prefix(PREFIX) {
+            settings.push(variable.setting(path_of_variable(name, defaults), variable.value));
+        }
+    }
+    settings
+}
+
+impl Variable<'_> {
+    fn setting(&self, path: Vec<String>, value: &str) -> Setting {
+        Setting { path, value: Raw::Text(value.to_owned()), origin: self.origin.clone() }
+    }
+}
+
+/// What is no truth value is passed on, for its reader to refuse.
+fn negate(value: &str) -> &str {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" => "false",
+        "false" | "0" => "true",
+        _ => value,
+    }
+}
+
+/// Leaves out the key and endpoint of a backend that no source gives a URL: they
+/// are meant for other programs.
+pub(super) fn drop_idle(settings: &mut Vec<Setting>) {
+    let backend = path(BACKEND_TYPE.0);
+    if settings.iter().any(|setting| setting.path == backend) {
+        return;
+    }
+    let siblings = &backend[..backend.len() - 1];
+    settings.retain(|setting| match &setting.origin {
+        Origin::Environment(name) | Origin::DotEnv(_, name) => {
+            name.starts_with(PREFIX) || !setting.path.starts_with(siblings)
+        }
+        Origin::Default | Origin::File(_) | Origin::Flag(_) => true,
+    });
+}
+
+/// The segments of a dotted name.
+pub(super) fn path(dotted: &str) -> Vec<String> {
+    dotted.split('.').map(ToOwned::to_owned).collect()
+}
+
+/// `SECTION__KEY`. Properties of librdkafka have dots and no underscores in
+/// their names, so there an underscore stands for a dot; a name further down,
+/// as of a backend's setting, has underscores of its own.
+fn path_of_variable(name: &str, defaults: &Value) -> Vec<String> {
+    let mut path: Vec<_> = name.split("__").map(str::to_ascii_lowercase).collect();
+    if let Found::Entry(depth) = shape::find(defaults, &path)
+        && let [key] = &mut path[depth..]
+    {
+        *key = key.replace('_', ".");
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Vec<(String, Raw)> {
+        let defaults = json!({
+            "kafka": {"bootstrap": "", "properties": {}},
+            "forward": {"backends": {}},
+            "stage": {"batch": {"records_max": 1}},
+        });
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| Variable {
+                name,
+                value,
+                origin: Origin::Environment((*name).to_owned()),
+            })
+            .collect();
+        let settings = settings(&variables, &defaults);
+        settings.into_iter().map(|setting| (setting.path.join(" "), setting.value)).collect()
+    }
+
+    fn text(value: &str) -> Raw {
+        Raw::Text(value.to_owned())
+    }
+
+    #[test]
+    fn sections_are_parted_by_two_underscores() {
+        assert_eq!(
+            read(&[("LINEAGE_HUB__STAGE__BATCH__RECORDS_MAX", "9"), ("PATH", "/bin")]),
+            [("stage batch records_max".to_owned(), text("9"))]
+        );
+    }
+
+    #[test]
+    fn an_underscore_in_a_property_of_librdkafka_is_a_dot_and_elsewhere_itself() {
+        assert_eq!(
+            read(&[
+                ("LINEAGE_HUB__KAFKA__PROPERTIES__SASL_USERNAME", "ada"),
+                ("LINEAGE_HUB__FORWARD__BACKENDS__M__API_KEY", "k"),
+            ]),
+            [
+                ("kafka properties sasl.username".to_owned(), text("ada")),
+                ("forward backends m api_key".to_owned(), text("k")),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_hubs_own_variable_comes_last_and_an_empty_one_sets_nothing() {
+        let read = read(&[
+            ("LINEAGE_HUB__FORWARD__BACKENDS__DEFAULT__URL", "own"),
+            ("OPENLINEAGE_URL", "openlineage"),
+            ("MARQUEZ_URL", "marquez"),
+            ("KAFKA_BOOTSTRAP_SERVERS", ""),
+        ]);
+        let urls: Vec<_> = read.into_iter().map(|(_, value)| value).collect();
+        let http = || text("http");
+        assert_eq!(urls, [http(), text("marquez"), http(), text("openlineage"), text("own")]);
+    }
+
+    #[test]
+    fn disabled_means_not_enabled() {
+        for (value, enabled) in [("True", "false"), ("0", "true"), ("maybe", "maybe")] {
+            let read = read(&[("OPENLINEAGE_DISABLED", value)]);
+            assert_eq!(read, [("lineage enabled".to_owned(), text(enabled))]);
+        }
+    }
+}

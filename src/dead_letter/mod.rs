@@ -1,0 +1,14 @@
+//! Records that could not be worked on, kept with their bytes and the reason.
+//!
+//! ```text
+//! bad record -> envelope (its own key, value, headers + where and why) -> <input topic>.dlq
+//! ```
+//!
+//! # Not here
+//!
+//! Deciding that a record is bad (`stage`), and sending it: a dead letter goes
+//! out in the same transaction as what came of its neighbours.
+
+mod envelope;
+
+pub use envelope::{DeadLetter, Envelope};

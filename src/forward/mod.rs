@@ -1,0 +1,45 @@
+//! Lineage topic to backends: read, deliver, park, commit.
+//!
+//! ```text
+//! lineage topic -> task -> [lanes: window_events_max, window_bytes_max]
+//!                   ^        `-> deliver, `concurrency` at once -> transport::{http, console, file}
+//!                   |                `-> refused: Source::park
+//!                   `- progress: contiguous offsets -> Source::commit
+//! ```
+//!
+//! # Guarantees
+//!
+//! At least once, byte for byte: an offset is committed after the backend, or
+//! the dead letter topic, took every event up to it. The events of one run
+//! arrive in their order; runs do not wait for each other. An outage of the
+//! backend holds the offsets, however long it is, and loses nothing.
+//!
+//! # Not here
+//!
+//! Building events (`lineage`), and anything of stages: `forward` knows them
+//! only by what they wrote to the topic. The topic itself is behind [`Source`].
+
+mod config;
+mod deliver;
+mod gate;
+mod lanes;
+mod progress;
+mod retry;
+mod source;
+mod status;
+mod task;
+#[cfg(test)]
+mod tests;
+pub mod transport;
+
+pub use config::{Backend, Coalesce, FileConfig, ForwardConfig, HttpConfig, Secret};
+pub use deliver::Refusal;
+pub use progress::Advance;
+pub use source::KafkaSource;
+pub use status::{LastError, Status, StatusSnapshot};
+pub use task::{ForwardError, Input, Partition, Source, Task};
+
+/// The consumer group of the task of one backend.
+pub fn group(backend: &str) -> String {
+    format!("lineage-hub-forward-{backend}")
+}

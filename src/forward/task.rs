@@ -1,0 +1,303 @@
+//! The loop of one backend: read, deliver, park, commit.
+//!
+//! Reading goes on while deliveries are under way, until the window is full:
+//! `window_events_max` events or `window_bytes_max` bytes that are not settled,
+//! or [`UNCOMMITTED_FACTOR`] times as many settled ones behind one that is not.
+
+use std::{error::Error, future::Future, io, sync::Arc};
+
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::{Interval, MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::ForwardConfig,
+    deliver::{Deliverer, Outcome, Refusal},
+    lanes::{Event, Lanes},
+    progress::{Advance, Progress},
+    status::Status,
+    transport::Transport,
+};
+use crate::{
+    lineage::validate,
+    record::{Block, Record, Topic},
+};
+
+/// While one event holds the offsets, so many times the window may pass it: a
+/// settled one costs a few bytes, and what passes tells what ails the one.
+const UNCOMMITTED_FACTOR: usize = 100;
+
+/// A partition of the lineage topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition {
+    pub topic: Topic,
+    pub number: i32,
+}
+
+/// What comes of a [`Source`].
+#[derive(Debug)]
+pub enum Input {
+    Records(Vec<Block>),
+    /// Partitions that are being given up. The task commits what is settled of
+    /// them and drops the rest before it calls [`Source::next`] again.
+    Lost(Vec<Partition>),
+}
+
+/// The lineage topic as a task sees it.
+pub trait Source: Send {
+    type Error: Error + Send + Sync + 'static;
+
+    /// Waits for the next input. It is dropped and called again at any time, so
+    /// it must not lose what it has read.
+    fn next(&mut self) -> impl Future<Output = Result<Input, Self::Error>> + Send;
+
+    /// Writes a record that `backend` refuses to the dead letter topic, and
+    /// returns when it is there.
+    fn park(
+        &mut self,
+        record: Record<'_>,
+        backend: &str,
+        refusal: &Refusal,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Commits offsets; all records before them are delivered or parked.
+    fn commit(
+        &mut self,
+        advances: &[Advance],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Why a task ended before it was told to. What it had not committed is read
+/// again by the task that follows it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForwardError<E: Error + 'static> {
+    #[error("the lineage topic failed under the forwarder of `{backend}`")]
+    Source { backend: String, source: E },
+    #[error("cannot make sure that the events sent to `{backend}` are kept")]
+    Sync { backend: String, source: io::Error },
+    #[error("a delivery to `{backend}` broke off")]
+    Delivery { backend: String, source: JoinError },
+}
+
+/// The task that forwards to one backend.
+#[derive(Debug)]
+pub struct Task<S> {
+    backend: String,
+    source: S,
+    config: ForwardConfig,
+    deliverer: Arc<Deliverer>,
+    lanes: Lanes,
+    progress: Progress,
+    under_way: JoinSet<Vec<(Event, Outcome)>>,
+    commit_due: Interval,
+    status: Arc<Status>,
+    shutdown: CancellationToken,
+}
+
+/// All that can happen to a running task.
+enum Turn<E> {
+    Shutdown,
+    Settled(Result<Vec<(Event, Outcome)>, JoinError>),
+    CommitDue,
+    Read(Result<Input, E>),
+}
+
+impl<S: Source> Task<S> {
+    /// A task for the backend that `status` names. Must be called in a runtime.
+    pub fn new(
+        source: S,
+        transport: Box<dyn Transport>,
+        config: ForwardConfig,
+        status: Arc<Status>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let mut commit_due = interval(config.commit_interval);
+        commit_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            backend: status.snapshot().backend,
+            source,
+            deliverer: Arc::new(Deliverer::new(transport, config.clone(), Arc::clone(&status))),
+            config,
+            lanes: Lanes::default(),
+            progress: Progress::default(),
+            under_way: JoinSet::new(),
+            commit_due,
+            status,
+            shutdown,
+        }
+    }
+
+    /// Runs until shutdown, or until the topic fails. At shutdown the requests
+    /// under way are waited for, up to `drain_timeout`, and what is settled is
+    /// committed.
+    pub async fn run(mut self) -> Result<(), ForwardError<S::Error>> {
+        loop {
+            self.start_deliveries();
+            match self.next_turn().await {
+                Turn::Shutdown => return self.drain().await,
+                Turn::Settled(outcomes) => {
+                    self.settle(outcomes).await?;
+                    if self.progress.backlog() == 0 {
+                        self.commit().await?;
+                    }
+                }
+                Turn::CommitDue => self.commit().await?,
+                Turn::Read(Ok(Input::Records(blocks))) => self.admit(blocks).await?,
+                Turn::Read(Ok(Input::Lost(partitions))) => self.give_up(partitions).await?,
+                Turn::Read(Err(error)) => return Err(self.source_failed(error)),
+            }
+        }
+    }
+
+    async fn next_turn(&mut self) -> Turn<S::Error> {
+        let room = self.progress.backlog() < self.config.window_events_max
+            && self.progress.bytes() < self.config.window_bytes_max
+            && self.progress.uncommitted()
+                < self.config.window_events_max.saturating_mul(UNCOMMITTED_FACTOR);
+        // `biased`: settle what is done before reading more.
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Turn::Shutdown,
+            Some(outcomes) = self.under_way.join_next() => Turn::Settled(outcomes),
+            _ = self.commit_due.tick() => Turn::CommitDue,
+            input = self.source.next(), if room => Turn::Read(input),
+        }
+    }
+
+    fn start_deliveries(&mut self) {
+        while self.under_way.len() < self.config.concurrency {
+            let events =
+                self.lanes.take(self.deliverer.events_max(), self.config.batch_bytes_enough);
+            if events.is_empty() {
+                break;
+            }
+            let deliverer = Arc::clone(&self.deliverer);
+            self.under_way.spawn(async move { deliverer.deliver(events).await });
+        }
+        let backlog = self.progress.backlog() as u64;
+        self.status.update(|status| status.backlog = backlog);
+    }
+
+    async fn admit(&mut self, blocks: Vec<Block>) -> Result<(), ForwardError<S::Error>> {
+        for block in &blocks {
+            let partition = Partition { topic: block.topic().clone(), number: block.partition() };
+            for record in block.iter() {
+                self.admit_record(&partition, record).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn admit_record(
+        &mut self,
+        partition: &Partition,
+        record: Record<'_>,
+    ) -> Result<(), ForwardError<S::Error>> {
+        let offset = record.offset();
+        let stop = self.progress.admit(partition, offset, record.size(), &self.shutdown);
+        let Some(value) = record.value() else {
+            self.progress.settle(partition, offset);
+            self.status.update(|status| status.skipped += 1);
+            return Ok(());
+        };
+        match validate::check(value) {
+            Ok(checked) => {
+                let event = Event::new(record, checked, self.config.coalesce, stop);
+                if let Some(superseded) = self.lanes.admit(event) {
+                    self.progress.settle(&superseded.partition(), superseded.offset());
+                    self.status.update(|status| status.coalesced += 1);
+                }
+            }
+            Err(invalid) => {
+                self.park(record, &Refusal::Invalid(invalid)).await?;
+                self.progress.settle(partition, offset);
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle(
+        &mut self,
+        outcomes: Result<Vec<(Event, Outcome)>, JoinError>,
+    ) -> Result<(), ForwardError<S::Error>> {
+        let outcomes = outcomes
+            .map_err(|source| ForwardError::Delivery { backend: self.backend.clone(), source })?;
+        for (event, outcome) in outcomes {
+            match outcome {
+                Outcome::Delivered => {
+                    self.status.update(|status| status.delivered += 1);
+                    self.progress.settle(&event.partition(), event.offset());
+                    self.lanes.release(event.lane());
+                }
+                Outcome::Refused(refusal) => {
+                    self.park(event.record(), &refusal).await?;
+                    self.progress.settle(&event.partition(), event.offset());
+                    self.lanes.release(event.lane());
+                }
+                Outcome::Again => self.lanes.put_back(event),
+                Outcome::Stopped => self.lanes.release(event.lane()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn park(
+        &mut self,
+        record: Record<'_>,
+        refusal: &Refusal,
+    ) -> Result<(), ForwardError<S::Error>> {
+        let parked = self.source.park(record, &self.backend, refusal).await;
+        parked.map_err(|error| self.source_failed(error))?;
+        let position = record.position();
+        tracing::warn!(backend = self.backend, %position, error = %refusal, "lineage event parked");
+        self.status.failed(format!("{position}: {refusal}"));
+        self.status.update(|status| status.parked += 1);
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), ForwardError<S::Error>> {
+        let advances = self.progress.take_advances();
+        if advances.is_empty() {
+            return Ok(());
+        }
+        self.deliverer
+            .transport()
+            .sync()
+            .await
+            .map_err(|source| ForwardError::Sync { backend: self.backend.clone(), source })?;
+        self.source.commit(&advances).await.map_err(|error| self.source_failed(error))
+    }
+
+    async fn give_up(&mut self, lost: Vec<Partition>) -> Result<(), ForwardError<S::Error>> {
+        self.commit().await?;
+        for partition in &lost {
+            self.progress.forget(partition);
+            self.lanes.forget(partition);
+        }
+        Ok(())
+    }
+
+    async fn drain(mut self) -> Result<(), ForwardError<S::Error>> {
+        let deadline = self.config.drain_timeout;
+        let finish = async {
+            while let Some(outcomes) = self.under_way.join_next().await {
+                self.settle(outcomes).await?;
+            }
+            Ok(())
+        };
+        let finished = timeout(deadline, finish).await;
+        if finished.is_err() {
+            let left = self.progress.backlog();
+            tracing::warn!(backend = self.backend, left, "lineage left undelivered at shutdown");
+        }
+        self.commit().await?;
+        finished.unwrap_or(Ok(()))
+    }
+
+    fn source_failed(&self, source: S::Error) -> ForwardError<S::Error> {
+        ForwardError::Source { backend: self.backend.clone(), source }
+    }
+}

@@ -1,0 +1,140 @@
+//! The books of a run: custom facets that other tools carry along unread.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+use super::facets::{Facet, OfRun};
+
+/// Cumulative counts since the run began. Records are of the input but for
+/// `out`, which counts the records sent on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Records taken in.
+    #[serde(rename = "in")]
+    pub read: u64,
+    /// Records of which at least one row came.
+    pub mapped: u64,
+    /// Records sent on to the output topic.
+    pub out: u64,
+    /// Records of which no row came because the SELECT left them out.
+    pub filtered: u64,
+    /// Records that went to the dead letter topic.
+    pub dead_lettered: u64,
+    /// Bytes of the keys, values and headers of the records taken in.
+    pub bytes_in: u64,
+    /// Bytes of the keys, values and headers of the records sent on.
+    pub bytes_out: u64,
+}
+
+impl Counts {
+    /// Whether every record taken in is accounted for.
+    pub fn balances(&self) -> bool {
+        let accounted = self.mapped.checked_add(self.filtered);
+        accounted.and_then(|sum| sum.checked_add(self.dead_lettered)) == Some(self.read)
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.mapped += other.mapped;
+        self.out += other.out;
+        self.filtered += other.filtered;
+        self.dead_lettered += other.dead_lettered;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
+}
+
+/// The counts of one input partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionBalance {
+    pub topic: String,
+    pub partition: i32,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// The run facet `lineageHub_balance`: what one replica did for a run so far.
+///
+/// Cumulative: a later one of the same run and replica replaces the earlier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Balance {
+    pub replica: String,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub by_partition: Vec<PartitionBalance>,
+}
+
+impl Balance {
+    /// The books of a replica; the totals are the sum of the partitions.
+    pub fn new(replica: impl Into<String>, by_partition: Vec<PartitionBalance>) -> Self {
+        let mut counts = Counts::default();
+        for partition in &by_partition {
+            counts += partition.counts;
+        }
+        Self { replica: replica.into(), counts, by_partition }
+    }
+}
+
+impl Facet<OfRun> for Balance {
+    const KEY: &'static str = "lineageHub_balance";
+    const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/balance-1-0-0.json#/$defs/RunFacet";
+}
+
+/// The run facet `lineageHub_total`: how many records a bounded run is of,
+/// stated once by the one who started it, in the transaction of the last ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTotal {
+    /// The topic that the records were written to.
+    pub topic: String,
+    pub records: u64,
+    /// Bytes of the keys, values and headers of the records.
+    pub bytes: u64,
+}
+
+impl Facet<OfRun> for RunTotal {
+    const KEY: &'static str = "lineageHub_total";
+    const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/total-1-0-0.json#/$defs/RunFacet";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(partition: i32, counts: Counts) -> PartitionBalance {
+        PartitionBalance { topic: "orders".to_owned(), partition, counts }
+    }
+
+    #[test]
+    fn books_balance_only_when_every_record_is_accounted_for() {
+        let counts = Counts {
+            read: 6,
+            mapped: 3,
+            out: 9,
+            filtered: 2,
+            dead_lettered: 1,
+            ..Counts::default()
+        };
+        assert!(counts.balances());
+        assert!(!Counts { filtered: 1, ..counts }.balances());
+        assert!(!Counts { mapped: u64::MAX, ..counts }.balances());
+    }
+
+    #[test]
+    fn the_totals_are_the_sum_of_the_partitions_and_read_back_the_same() {
+        let three = Counts { read: 3, mapped: 2, out: 4, filtered: 1, ..Counts::default() };
+        let one = Counts { read: 1, dead_lettered: 1, bytes_in: 10, ..Counts::default() };
+        let balance = Balance::new("a", vec![partition(0, three), partition(3, one)]);
+        assert_eq!((balance.counts.read, balance.counts.out), (4, 4));
+        assert!(balance.counts.balances());
+
+        let json = serde_json::to_value(&balance).unwrap();
+        assert_eq!((&json["in"], &json["deadLettered"]), (&4.into(), &1.into()));
+        assert_eq!(json["byPartition"][1]["bytesIn"], 10);
+        assert_eq!(serde_json::from_value::<Balance>(json).unwrap(), balance);
+    }
+}

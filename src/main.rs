@@ -1,0 +1,7 @@
+//! The program `lineage-hub`; all it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lineage_hub::cli::main()
+}

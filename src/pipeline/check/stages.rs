@@ -1,0 +1,379 @@
+//! The stages in the order of the records, each planned over what came before.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::{
+    Options, contract,
+    topics::{Topics, check_key_field},
+};
+use crate::{
+    codec::{json::Encoder, schema::canonical_schema},
+    pipeline::{
+        graph::{self, Edge, Order},
+        plan::{PipelinePlan, ProjectPlan, StagePlan, TopicPlan},
+        problem::{Place, Problems, did_you_mean},
+        project::Project,
+        spec::{Format, PipelineSpec, StageSpec, check_topic_name},
+        yaml::Text,
+    },
+    transform::{Expectation, Expectations, SqlError, SqlPlan},
+};
+
+const DEAD_LETTER_SUFFIX: &str = ".dlq";
+
+/// One stage and the pipeline that it belongs to.
+#[derive(Clone, Copy)]
+struct Entry<'p> {
+    pipeline: &'p PipelineSpec,
+    stage: &'p StageSpec,
+}
+
+impl Entry<'_> {
+    fn id(&self) -> String {
+        format!("{}/{}", self.pipeline.name.as_str(), self.stage.name.as_str())
+    }
+}
+
+pub(super) struct Stages<'p> {
+    project: &'p Project,
+    options: Options<'p>,
+    topics: Topics<'p>,
+    entries: Vec<Entry<'p>>,
+    edges: Vec<Edge<'p>>,
+    /// Topics whose schema is known; grows as stages are planned.
+    known: BTreeMap<String, Arc<TopicPlan>>,
+    /// Apart from those, for nothing is known of what a stage would read there.
+    dead_letters: BTreeMap<String, Arc<TopicPlan>>,
+    planned: Vec<Option<Arc<StagePlan>>>,
+}
+
+impl<'p> Stages<'p> {
+    pub(super) fn new(project: &'p Project, options: Options<'p>, topics: Topics<'p>) -> Self {
+        let entries: Vec<_> = project
+            .pipelines
+            .iter()
+            .flat_map(|pipeline| pipeline.stages.iter().map(move |stage| Entry { pipeline, stage }))
+            .collect();
+        let edge = |entry: &Entry<'p>| (entry.stage.from.as_str(), entry.stage.to.as_str());
+        let edges: Vec<_> = entries.iter().map(edge).collect();
+        let written = |name: &str| edges.iter().any(|(_, to)| *to == name);
+        // What a stage writes gets its partitions from the stage's input.
+        let known = topics.complete().filter(|topic| !written(&topic.name));
+        let known = known.map(|topic| (topic.name.clone(), Arc::new(topic))).collect();
+        let planned = vec![None; entries.len()];
+        Self {
+            project,
+            options,
+            topics,
+            entries,
+            edges,
+            known,
+            dead_letters: BTreeMap::new(),
+            planned,
+        }
+    }
+
+    pub(super) fn plan(mut self, problems: &mut Problems) -> ProjectPlan {
+        let Order { sorted, cycles } = graph::order(&self.edges);
+        for cycle in &cycles {
+            self.report_cycle(cycle, problems);
+        }
+        for (index, entry) in self.entries.iter().enumerate() {
+            self.check_topics(index, entry, problems);
+        }
+        for &index in &sorted {
+            self.plan_stage(index, problems);
+            self.fall_back_to_contract(index);
+        }
+        self.report_unused(problems);
+        self.into_project_plan(&sorted)
+    }
+
+    /// A file without fields stands for no topic that anyone could make.
+    fn report_unused(&self, problems: &mut Problems) {
+        for declared in self.topics.without_fields() {
+            let name = declared.value.as_str();
+            let used = self.edges.iter().any(|(from, to)| *from == name || *to == name)
+                || self.entries.iter().any(|entry| dead_letter_topic(entry.stage) == name);
+            if !used {
+                let message = format!("topic `{name}` has no `fields`, and no stage uses it");
+                problems.warning(&declared.place, message);
+            }
+        }
+    }
+
+    fn report_cycle(&self, cycle: &[usize], problems: &mut Problems) {
+        let Some(&first) = cycle.iter().min() else { return };
+        let mut names: Vec<_> = cycle.iter().map(|&index| self.entries[index].id()).collect();
+        let start = cycle.iter().position(|&index| index == first).unwrap_or_default();
+        names.rotate_left(start);
+        names.push(names[0].clone());
+        let message = format!("a cycle: {}", names.join(" -> "));
+        let hint = "records would go round for ever; let one stage write another topic".to_owned();
+        problems.error_hint(self.entries[first].stage.from.place(), message, hint);
+    }
+
+    /// What can be said of a stage's topics without planning anything.
+    fn check_topics(&self, index: usize, entry: &Entry<'_>, problems: &mut Problems) {
+        let StageSpec { from, to, dead_letter, .. } = entry.stage;
+        let declared = self.topics.get(from.as_str());
+        if declared.is_none() && graph::upstream(&self.edges, index).next().is_none() {
+            self.report_unknown(from, problems);
+        }
+        let second = (0..index).find(|&other| self.edges[other].1 == to.as_str());
+        if let Some(other) = second {
+            let other = self.entries[other].id();
+            problems.warning(to.place(), format!("`{}` is also written by `{other}`", to.as_str()));
+        }
+        let place = dead_letter.topic.as_ref().map_or(from.place(), |topic| &topic.place);
+        let dead_letters = dead_letter_topic(entry.stage);
+        if dead_letter.topic.is_none() {
+            check_topic_name(&dead_letters, place, problems);
+        }
+        let written = self.edges.iter().any(|(_, to)| *to == dead_letters);
+        if dead_letters == from.as_str() || written {
+            let message = format!("`{dead_letters}` cannot take dead letters and records");
+            problems.error(place, message);
+        }
+    }
+
+    fn report_unknown(&self, topic: &Text, problems: &mut Problems) {
+        let name = topic.as_str();
+        let written = self.edges.iter().map(|(_, to)| *to);
+        let hint = did_you_mean(name, self.topics.names().chain(written)).unwrap_or_else(|| {
+            format!("declare it in topics/{name}.yaml, or let a stage write it")
+        });
+        problems.error_hint(topic.place(), format!("unknown topic `{name}`"), hint);
+    }
+
+    fn plan_stage(&mut self, index: usize, problems: &mut Problems) {
+        let entry = self.entries[index];
+        let Some(from) = self.input(index, &entry, problems) else { return };
+        let StageSpec { sql, to, .. } = entry.stage;
+        let plan = match SqlPlan::plan(sql.as_str(), &from.schema, self.options.functions) {
+            Ok(plan) => plan,
+            Err(error) => return report_sql(sql, "", error, problems),
+        };
+        let given = Arc::new(canonical_schema(plan.value_schema()));
+        let expectations = self.plan_expectations(entry.stage, &plan, problems);
+        let to = self.output(&entry, to, given, &from, problems);
+        let encodes = to.as_ref().is_none_or(|to| check_encodes(to, &plan, sql, problems));
+        self.check_setters(entry.stage, &plan, problems);
+        if let (Some(expectations), Some(to), true) = (expectations, to, encodes) {
+            let dead_letters = self.dead_letters(entry.stage, &from);
+            let stage = self.stage_plan(index, plan, expectations, [from, to, dead_letters]);
+            self.planned[index] = Some(Arc::new(stage));
+        }
+    }
+
+    /// What a stage that does not plan should have written is still known where
+    /// its topic's file says it, so the stages behind it are judged too.
+    fn fall_back_to_contract(&mut self, index: usize) {
+        let to = self.edges[index].1;
+        if !self.known.contains_key(to)
+            && let Some(topic) = self.topics.complete().find(|topic| topic.name == to)
+        {
+            self.known.insert(topic.name.clone(), Arc::new(topic));
+        }
+    }
+
+    /// The topic that the stage reads; `None` where that was or is reported.
+    fn input(
+        &self,
+        index: usize,
+        entry: &Entry<'_>,
+        problems: &mut Problems,
+    ) -> Option<Arc<TopicPlan>> {
+        let from = &entry.stage.from;
+        let known = self.known.get(from.as_str()).cloned();
+        let written = graph::upstream(&self.edges, index).next().is_some();
+        let declared = self.topics.get(from.as_str());
+        if let Some(declared) = declared.filter(|_| known.is_none() && !written)
+            && declared.spec.fields.is_none()
+        {
+            let message =
+                format!("topic `{}` has no `fields`, and no stage writes it", from.as_str());
+            let hint = format!("stage `{}` needs them", entry.id());
+            problems.error_hint(&declared.spec.name.place, message, hint);
+        }
+        known
+    }
+
+    /// `None` where one of them does not plan.
+    fn plan_expectations(
+        &self,
+        stage: &StageSpec,
+        plan: &SqlPlan,
+        problems: &mut Problems,
+    ) -> Option<Expectations> {
+        let functions = self.options.functions;
+        let mut all = Vec::with_capacity(stage.expect.len());
+        for spec in &stage.expect {
+            let expectation = Expectation {
+                name: spec.name.as_str().to_owned(),
+                that: spec.that.as_str().to_owned(),
+                otherwise: spec.otherwise,
+            };
+            // One by one, so that each that is wrong is reported.
+            match Expectations::plan(vec![expectation.clone()], plan.output_schema(), functions) {
+                Ok(_) => all.push(expectation),
+                Err(error) => {
+                    let prefix = format!("expectation `{}`: ", error.name);
+                    report_sql(&spec.that, &prefix, error.source, problems);
+                }
+            }
+        }
+        let sound = all.len() == stage.expect.len();
+        sound.then(|| Expectations::plan(all, plan.output_schema(), functions).ok()).flatten()
+    }
+
+    /// What the SELECT sets of the records must be the topic's to leave open.
+    fn check_setters(&self, stage: &StageSpec, plan: &SqlPlan, problems: &mut Problems) {
+        let StageSpec { sql, to, .. } = stage;
+        let Some(topic) = self.topics.get(to.as_str()) else { return };
+        if let (Some(key), Some(_)) = (&topic.spec.key, plan.setters().key) {
+            let message = format!("the SELECT sets `_key`, and topic `{}` has a key", to.as_str());
+            let hint = format!("leave out one of them; the topic's is `{}`", key.as_str());
+            problems.error_hint(sql.place(), message, hint);
+        }
+        if let (Format::Arrow, Some(column)) = (topic.spec.format, plan.setters().columns().next())
+        {
+            let message = format!(
+                "a record of an arrow topic is a batch, so no row can set its `{}`",
+                column.name()
+            );
+            problems.error(sql.place(), message);
+        }
+    }
+
+    /// The topic that the stage writes, held to its file or to its other writer.
+    fn output(
+        &mut self,
+        entry: &Entry<'_>,
+        to: &Text,
+        given: SchemaRef,
+        from: &TopicPlan,
+        problems: &mut Problems,
+    ) -> Option<Arc<TopicPlan>> {
+        let declared = self.topics.get(to.as_str());
+        // Fields that do not read were reported; there is no contract to hold.
+        if declared.is_some_and(|topic| topic.schema.is_none() && topic.spec.fields.is_some()) {
+            return None;
+        }
+        if let Some((topic, schema)) =
+            declared.and_then(|topic| Some((topic, topic.schema.as_ref()?)))
+        {
+            contract::check(&entry.id(), &given, schema, topic.spec, problems);
+        } else if let Some(known) =
+            self.known.get(to.as_str()).filter(|known| known.schema != given)
+        {
+            let message =
+                format!("`{}` is written with other columns by another stage", to.as_str());
+            let hint = format!("declare its fields in topics/{}.yaml", to.as_str());
+            problems.error_hint(to.place(), message, hint);
+            return Some(Arc::clone(known));
+        } else if let Some(key) = declared.and_then(|topic| topic.spec.key.as_ref()) {
+            check_key_field(key.as_str(), key.place(), &given, problems);
+        }
+        if let Some(known) = self.known.get(to.as_str()) {
+            return Some(Arc::clone(known));
+        }
+        let topic = Arc::new(self.topics.written(to.as_str(), given, from));
+        self.known.insert(topic.name.clone(), Arc::clone(&topic));
+        Some(topic)
+    }
+
+    fn dead_letters(&mut self, stage: &StageSpec, from: &TopicPlan) -> Arc<TopicPlan> {
+        let name = dead_letter_topic(stage);
+        if let Some(known) = self.known.get(&name).or_else(|| self.dead_letters.get(&name)) {
+            return Arc::clone(known);
+        }
+        let topic = Arc::new(self.topics.written(&name, Arc::new(Schema::empty()), from));
+        self.dead_letters.insert(name, Arc::clone(&topic));
+        topic
+    }
+
+    fn stage_plan(
+        &self,
+        index: usize,
+        plan: SqlPlan,
+        expectations: Expectations,
+        [from, to, dead_letters]: [Arc<TopicPlan>; 3],
+    ) -> StagePlan {
+        let Entry { pipeline, stage } = self.entries[index];
+        let ids = |indices: &mut dyn Iterator<Item = usize>| {
+            indices.map(|index| self.entries[index].id()).collect()
+        };
+        let key = to.key.as_deref().and_then(|key| {
+            plan.value_schema().fields().find(key).map(|(_, field)| Arc::clone(field))
+        });
+        StagePlan {
+            pipeline: pipeline.name.as_str().to_owned(),
+            namespace: self.namespace(pipeline),
+            stage: stage.name.as_str().to_owned(),
+            description: stage.description.clone(),
+            owner: pipeline.owner.clone(),
+            version: pipeline.version.clone(),
+            sql: stage.sql.as_str().to_owned(),
+            plan,
+            expectations,
+            key,
+            dead_letters,
+            dead_letter_share_max: stage.dead_letter.share_max.as_ref().map(|share| share.value),
+            upstream: ids(&mut graph::upstream(&self.edges, index)),
+            downstream: ids(&mut graph::downstream(&self.edges, index)),
+            place: stage.name.place().clone(),
+            from,
+            to,
+        }
+    }
+
+    fn namespace(&self, pipeline: &PipelineSpec) -> String {
+        pipeline.namespace.as_deref().unwrap_or(self.options.namespace).to_owned()
+    }
+
+    fn into_project_plan(self, sorted: &[usize]) -> ProjectPlan {
+        let stages_of = |place: &Place| {
+            let own = |&index: &usize| self.entries[index].pipeline.name.place() == place;
+            let stages = sorted.iter().copied().filter(own);
+            stages.filter_map(|index| self.planned[index].clone()).collect()
+        };
+        let pipelines = self.project.pipelines.iter().map(|pipeline| PipelinePlan {
+            name: pipeline.name.as_str().to_owned(),
+            namespace: self.namespace(pipeline),
+            description: pipeline.description.clone(),
+            owner: pipeline.owner.clone(),
+            version: pipeline.version.clone(),
+            stages: stages_of(pipeline.name.place()),
+            place: pipeline.name.place().clone(),
+        });
+        let pipelines = pipelines.collect();
+        let mut topics = self.dead_letters;
+        topics.extend(self.known);
+        ProjectPlan { pipelines, topics }
+    }
+}
+
+/// Whether rows of the SELECT can be written in the topic's format.
+fn check_encodes(to: &TopicPlan, plan: &SqlPlan, sql: &Text, problems: &mut Problems) -> bool {
+    match (to.format, Encoder::new(plan.value_schema())) {
+        (Format::Json, Err(error)) => {
+            problems.error(sql.place(), error.to_string());
+            false
+        }
+        (Format::Json, Ok(_)) | (Format::Arrow, _) => true,
+    }
+}
+
+fn dead_letter_topic(stage: &StageSpec) -> String {
+    let named = stage.dead_letter.topic.as_ref().map(|topic| topic.value.clone());
+    named.unwrap_or_else(|| format!("{}{DEAD_LETTER_SUFFIX}", stage.from.as_str()))
+}
+
+/// An error's place in the SQL becomes its place in the file.
+fn report_sql(sql: &Text, prefix: &str, error: SqlError, problems: &mut Problems) {
+    let place = sql.locate(error.line, error.column);
+    problems.error_hint(&place, format!("{prefix}{}", error.message), error.hint);
+}

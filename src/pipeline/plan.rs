@@ -1,0 +1,112 @@
+//! A project that passed its check: everything that a stage needs to know to run.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::datatypes::{FieldRef, SchemaRef};
+
+use super::{problem::Place, spec::Format};
+use crate::transform::{Expectations, SqlPlan};
+
+/// All pipelines and topics of a project.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectPlan {
+    pub pipelines: Vec<PipelinePlan>,
+    /// By name: the declared topics, and those that stages write, dead letters too.
+    pub topics: BTreeMap<String, Arc<TopicPlan>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PipelinePlan {
+    pub name: String,
+    /// OpenLineage job namespace.
+    pub namespace: String,
+    pub description: Option<String>,
+    pub owner: Option<String>,
+    pub version: Option<String>,
+    /// Each behind those that feed it.
+    pub stages: Vec<Arc<StagePlan>>,
+    pub place: Place,
+}
+
+/// One stage, planned; tasks share it.
+#[derive(Debug, Clone)]
+pub struct StagePlan {
+    pub pipeline: String,
+    /// OpenLineage job namespace.
+    pub namespace: String,
+    pub stage: String,
+    pub description: Option<String>,
+    /// Of the pipeline, for lineage.
+    pub owner: Option<String>,
+    /// Of the pipeline, for lineage.
+    pub version: Option<String>,
+    /// As the user wrote it.
+    pub sql: String,
+    pub from: Arc<TopicPlan>,
+    pub to: Arc<TopicPlan>,
+    pub plan: SqlPlan,
+    /// Over the output columns of `plan`, those that set parts of the record too.
+    pub expectations: Expectations,
+    /// The field that the topic's file names as the record key; `None`: the SELECT
+    /// sets the key, or the input's is kept.
+    pub key: Option<FieldRef>,
+    /// Where bad records go, with as many partitions as the input topic unless a
+    /// file says otherwise. Records stand there as they came, so its schema is
+    /// empty unless a file declares fields.
+    pub dead_letters: Arc<TopicPlan>,
+    /// From 0 to 1; `None`: `stage.dead_letter.share_max` of the configuration.
+    pub dead_letter_share_max: Option<f64>,
+    /// `pipeline/stage` of those that write what this one reads.
+    pub upstream: Vec<String>,
+    /// `pipeline/stage` of those that read what this one writes.
+    pub downstream: Vec<String>,
+    /// Where the stage stands in its file.
+    pub place: Place,
+}
+
+impl StagePlan {
+    /// `pipeline/stage`, as the command line names it.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.pipeline, self.stage)
+    }
+}
+
+/// A topic with all that its file leaves out filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicPlan {
+    pub name: String,
+    pub description: Option<String>,
+    pub owner: Option<String>,
+    pub partitions: i32,
+    /// `None`: the broker's default.
+    pub replication: Option<i16>,
+    pub format: Format,
+    /// The field that becomes the record key.
+    pub key: Option<String>,
+    /// Kafka's topic properties.
+    pub config: BTreeMap<String, String>,
+    /// Kafka's `compression.type` for producers; `None`: `stage.compression`.
+    pub compression: Option<String>,
+    /// The fields declared; for a topic without, those that its stage writes.
+    pub schema: SchemaRef,
+    pub column_statistics: bool,
+    /// Whether it has a file in `topics/`.
+    pub declared: bool,
+}
+
+impl ProjectPlan {
+    pub fn pipeline(&self, name: &str) -> Option<&PipelinePlan> {
+        self.pipelines.iter().find(|pipeline| pipeline.name == name)
+    }
+
+    /// The stage `pipeline/stage`.
+    pub fn stage(&self, id: &str) -> Option<&Arc<StagePlan>> {
+        let (pipeline, stage) = id.split_once('/')?;
+        self.pipeline(pipeline)?.stages.iter().find(|plan| plan.stage == stage)
+    }
+
+    /// Every stage; those of a pipeline together, each behind those that feed it.
+    pub fn stages(&self) -> impl Iterator<Item = &Arc<StagePlan>> {
+        self.pipelines.iter().flat_map(|pipeline| &pipeline.stages)
+    }
+}

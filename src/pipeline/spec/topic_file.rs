@@ -1,0 +1,231 @@
+//! `topics/NAME.yaml`: one topic and the fields of its records.
+
+use std::{fmt, sync::Arc};
+
+use crate::pipeline::{
+    problem::{At, Problems},
+    spec::{check_topic_name, owned},
+    yaml::{self, Fields, Node, Text},
+};
+
+/// Partitions that a Kafka broker still starts with; more is a slip of the finger.
+const PARTITIONS_MAX: i32 = 10_000;
+
+/// How records of a topic are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// One JSON object a record, one row each.
+    #[default]
+    Json,
+    /// One Arrow IPC stream a record, many rows.
+    Arrow,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json => "json",
+            Self::Arrow => "arrow",
+        })
+    }
+}
+
+/// A file of `topics/`.
+#[derive(Debug, Clone)]
+pub struct TopicSpec {
+    pub name: At<String>,
+    pub description: Option<String>,
+    /// As OpenLineage names owners: `team:shop`, `user:ada`.
+    pub owner: Option<String>,
+    pub partitions: Option<At<i32>>,
+    pub replication: Option<At<i16>>,
+    pub format: Format,
+    /// The field that becomes the record key.
+    pub key: Option<Text>,
+    /// Kafka's topic properties, such as `retention.ms`.
+    pub config: Vec<(String, String)>,
+    /// Kafka's `compression.type` for producers to this topic.
+    pub compression: Option<String>,
+    /// `None`: inferred from the stage that writes the topic.
+    pub fields: Option<Vec<FieldSpec>>,
+    /// Whether lineage reports minimum, maximum and nulls of each column.
+    pub column_statistics: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldSpec {
+    pub name: Text,
+    /// As `codec::schema` reads it: `list<struct<sku: string, qty: int>> not null`.
+    pub type_text: Text,
+}
+
+impl TopicSpec {
+    /// Reads a file; `None` where it has no name to go by.
+    pub fn read(file: &Arc<str>, node: &Node, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::open(node, "a topic file", problems)?;
+        let name = fields.required_text("topic", "a topic file", problems);
+        if let Some(name) = name {
+            check_topic_name(name.as_str(), name.place(), problems);
+        }
+        let spec = Self {
+            name: At {
+                value: owned(name).unwrap_or_default(),
+                place: name.map_or(node.place.clone(), |name| name.place().clone()),
+            },
+            description: owned(fields.text("description", problems)),
+            owner: owned(fields.text("owner", problems)),
+            partitions: read_partitions(&mut fields, problems),
+            replication: read_replication(&mut fields, problems),
+            format: fields
+                .choice("format", &[("json", Format::Json), ("arrow", Format::Arrow)], problems)
+                .map(|format| format.value)
+                .unwrap_or_default(),
+            key: fields.text("key", problems).cloned(),
+            config: read_properties(fields.get("config"), problems),
+            compression: read_compression(&mut fields, problems),
+            fields: fields.get("fields").map(|node| read_fields(node, problems)),
+            column_statistics: read_column_statistics(fields.get("lineage"), problems),
+        };
+        fields.finish(problems);
+        expect_file_name(file, &spec, problems);
+        name.map(|_| spec)
+    }
+}
+
+/// A topic is looked for in the file of its name.
+fn expect_file_name(file: &Arc<str>, spec: &TopicSpec, problems: &mut Problems) {
+    let stem = file.rsplit('/').next().unwrap_or(file);
+    let stem = stem.strip_suffix(".yaml").or_else(|| stem.strip_suffix(".yml")).unwrap_or(stem);
+    if !spec.name.value.is_empty() && stem != spec.name.value {
+        let message = format!("topic `{}` in a file named `{stem}`", spec.name.value);
+        problems.warning(&spec.name.place, message);
+    }
+}
+
+fn read_partitions(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<At<i32>> {
+    let partitions = fields.parsed("partitions", "a whole number", problems)?;
+    if !(1..=PARTITIONS_MAX).contains(&partitions.value) {
+        let message =
+            format!("`partitions` must be 1 to {PARTITIONS_MAX}, not {}", partitions.value);
+        problems.error(&partitions.place, message);
+    }
+    Some(partitions)
+}
+
+fn read_replication(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<At<i16>> {
+    let replication = fields.parsed("replication", "a whole number", problems)?;
+    if replication.value < 1 {
+        let message = format!("`replication` must be at least 1, not {}", replication.value);
+        problems.error(&replication.place, message);
+    }
+    Some(replication)
+}
+
+fn read_compression(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<String> {
+    let words = ["none", "gzip", "snappy", "lz4", "zstd"].map(|word| (word, word));
+    Some(fields.choice("compression", &words, problems)?.value.to_owned())
+}
+
+fn read_properties(node: Option<&Node>, problems: &mut Problems) -> Vec<(String, String)> {
+    let entries = node.and_then(|node| yaml::map(node, "`config`", problems)).unwrap_or_default();
+    let mut properties = Vec::with_capacity(entries.len());
+    for (key, node) in entries {
+        let what = format!("`config.{}`", key.as_str());
+        if let Some(value) = yaml::scalar(node, &what, problems) {
+            properties.push((key.as_str().to_owned(), value.as_str().to_owned()));
+        }
+    }
+    properties
+}
+
+fn read_fields(node: &Node, problems: &mut Problems) -> Vec<FieldSpec> {
+    let entries = yaml::map(node, "`fields`", problems).unwrap_or_default();
+    let mut fields = Vec::with_capacity(entries.len());
+    for (name, node) in entries {
+        let what = format!("the type of `{}`", name.as_str());
+        if let Some(text) = yaml::scalar(node, &what, problems) {
+            fields.push(FieldSpec { name: name.clone(), type_text: text.clone() });
+        }
+    }
+    if entries.is_empty() {
+        problems.error(&node.place, "`fields` names no field; leave it out to infer the fields");
+    }
+    fields
+}
+
+fn read_column_statistics(node: Option<&Node>, problems: &mut Problems) -> bool {
+    let Some(mut fields) = node.and_then(|node| Fields::open(node, "`lineage`", problems)) else {
+        return false;
+    };
+    let statistics = fields.parsed("column_statistics", "true or false", problems);
+    fields.finish(problems);
+    statistics.is_some_and(|statistics| statistics.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::yaml::parse;
+
+    fn read(source: &str) -> (Option<TopicSpec>, Vec<String>) {
+        let file = "topics/raw.orders.yaml".into();
+        let mut problems = Problems::default();
+        let node = parse(&file, source).unwrap().unwrap();
+        let spec = TopicSpec::read(&file, &node, &mut problems);
+        (spec, problems.into_sorted().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let (spec, problems) = read(concat!(
+            "topic: raw.orders\nowner: team:shop\npartitions: 4\nreplication: 3\nkey: id\n",
+            "config: { retention.ms: 604800000 }\ncompression: zstd\n",
+            "lineage: { column_statistics: true }\n",
+            "fields:\n  id: string not null\n  items: list<struct<sku: string, qty: int>>\n",
+        ));
+        assert_eq!(problems, [""; 0]);
+        let spec = spec.unwrap();
+        assert_eq!((spec.partitions.unwrap().value, spec.replication.unwrap().value), (4, 3));
+        assert_eq!(spec.config, [("retention.ms".to_owned(), "604800000".to_owned())]);
+        assert_eq!(spec.compression.as_deref(), Some("zstd"));
+        assert!(spec.column_statistics);
+        let fields = spec.fields.unwrap();
+        assert_eq!(fields[1].type_text.as_str(), "list<struct<sku: string, qty: int>>");
+        assert_eq!(fields[1].name.place().line, 11);
+    }
+
+    #[test]
+    fn what_is_left_out_stays_open() {
+        let (spec, problems) = read("topic: raw.orders\n");
+        assert_eq!(problems, [""; 0]);
+        let spec = spec.unwrap();
+        assert!(spec.fields.is_none() && spec.partitions.is_none() && spec.key.is_none());
+        assert_eq!(spec.format, Format::Json);
+        assert!(!spec.column_statistics);
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_reported() {
+        let (spec, problems) = read(concat!(
+            "topic: raw orders\npartitions: 0\nreplication: two\nformat: avro\n",
+            "fields: {}\nlineage: { column_statistics: yes }\nretention: 1\n",
+        ));
+        assert!(spec.is_some());
+        assert_eq!(
+            problems,
+            [
+                "topics/raw.orders.yaml:1:8: ` ` is not allowed in a topic name; \
+                 use letters, digits, `.`, `_` and `-`",
+                "topics/raw.orders.yaml:1:8: warning: topic `raw orders` in a file named `raw.orders`",
+                "topics/raw.orders.yaml:2:13: `partitions` must be 1 to 10000, not 0",
+                "topics/raw.orders.yaml:3:14: `replication` must be a whole number, not `two`",
+                "topics/raw.orders.yaml:4:9: `format` must be one of json, arrow, not `avro`",
+                "topics/raw.orders.yaml:5:9: `fields` names no field; leave it out to infer the fields",
+                "topics/raw.orders.yaml:6:31: `column_statistics` must be true or false, not `yes`",
+                "topics/raw.orders.yaml:7:1: unknown key `retention`; known here: compression, \
+                 config, description, fields, format, key, lineage, owner, partitions, \
+                 replication, topic",
+            ]
+        );
+    }
+}

@@ -1,0 +1,393 @@
+//! The transaction: outputs, dead letters, lineage, and offsets with accounts.
+//!
+//! A [`Deliverer`] holds the accounts of the partitions that the task owns. It
+//! knows no threads and no clock but what it is told, so the test driver runs
+//! the very same code.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use super::{Account, Processed, StageError, StageEvents, TaskStatus, process::DeadRecord};
+use crate::{
+    broker::{CommittedOffset, OffsetCommit, OutRecord, Produce},
+    dead_letter::Envelope,
+    lineage::{Counts, EventType},
+    record::{Block, HeaderBytes, Topic},
+};
+
+/// What a deliverer needs beside its producer.
+pub struct DelivererOptions {
+    pub pipeline: String,
+    pub stage: String,
+    pub from: Topic,
+    pub to: Topic,
+    pub dead_letters: Topic,
+    pub events: StageEvents,
+    pub commit_interval: Duration,
+    pub dead_share: DeadShare,
+    pub status: Arc<TaskStatus>,
+}
+
+/// When a stage stops rather than dead-letter more.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadShare {
+    pub share_max: f64,
+    /// Records that the share is taken of.
+    pub window: u64,
+}
+
+/// Writes what came of blocks, a transaction at a time.
+pub struct Deliverer<P> {
+    producer: P,
+    options: DelivererOptions,
+    holdings: BTreeMap<i32, Holding>,
+    /// Partitions were forgotten and not assigned anew: their accounts still
+    /// name the run, so whoever takes them over closes it.
+    forgotten: bool,
+    /// When the open transaction began.
+    open: Option<Instant>,
+    window: Window,
+    headers: HeaderBytes,
+}
+
+/// Committed for a partition that nothing was read of. Where the first records
+/// are gone by then, reading begins at the first that is left.
+const BEGINNING: i64 = 0;
+
+/// A partition that the task owns.
+#[derive(Debug, Clone)]
+struct Holding {
+    account: Account,
+    /// The offset to commit.
+    next_offset: i64,
+    /// The two above as they are committed: what a failure goes back to.
+    committed: (Account, i64),
+    /// Not yet committed as it stands here.
+    changed: bool,
+}
+
+impl Holding {
+    fn new(account: Account, next_offset: i64, changed: bool) -> Self {
+        Self { account, next_offset, committed: (account, next_offset), changed }
+    }
+
+    fn settle(&mut self) {
+        self.committed = (self.account, self.next_offset);
+        self.changed = false;
+    }
+
+    fn restore(&mut self) {
+        (self.account, self.next_offset) = self.committed;
+        self.changed = false;
+    }
+}
+
+/// Dead letters among the records of the window under way.
+#[derive(Debug, Default)]
+struct Window {
+    read: u64,
+    dead: u64,
+}
+
+impl<P: Produce> Deliverer<P> {
+    pub fn new(producer: P, options: DelivererOptions) -> Self {
+        Self {
+            producer,
+            options,
+            holdings: BTreeMap::new(),
+            forgotten: false,
+            open: None,
+            window: Window::default(),
+            headers: HeaderBytes::default(),
+        }
+    }
+
+    pub fn producer(&mut self) -> &mut P {
+        &mut self.producer
+    }
+
+    /// Takes partitions over, as the group last committed them. The run of a
+    /// replica that died with one of them is closed here, with its counts.
+    pub fn assign(
+        &mut self,
+        committed: &[CommittedOffset],
+        now: Instant,
+    ) -> Result<(), StageError> {
+        let mut orphans: BTreeMap<Uuid, Vec<(i32, Counts)>> = BTreeMap::new();
+        for offset in committed {
+            let mut account = read_account(offset);
+            let own = account.run == Some(self.options.events.run());
+            if let Some(run) = account.run.filter(|_| !own) {
+                orphans.entry(run).or_default().push((offset.partition, account.of_run()));
+            }
+            if own {
+                self.options.events.confirm_start(now);
+            } else {
+                account.take_over(self.options.events.run());
+                account.count_again(self.options.events.kept(offset.partition));
+            }
+            // The claim stands beside an offset from the start, or nobody would
+            // close the run of a replica that dies before its first record.
+            let next_offset = offset.next_offset.unwrap_or(BEGINNING);
+            self.holdings.insert(offset.partition, Holding::new(account, next_offset, !own));
+        }
+        self.forgotten = false;
+        self.options.status.set_partitions(self.holdings.len());
+        if committed.is_empty() {
+            return Ok(());
+        }
+        for (run, counts) in orphans {
+            let event = self.options.events.orphan(run, counts);
+            self.send_event(event, now)?;
+        }
+        let event = self.options.events.start(now);
+        self.send_event(event, now)
+    }
+
+    /// Sends what came of one block. The block must be the next of its partition.
+    pub fn deliver(&mut self, processed: &Processed, now: Instant) -> Result<(), StageError> {
+        let block = &processed.output.block;
+        let Some(next_offset) = block.next_offset() else { return Ok(()) };
+        self.begin(now)?;
+        self.producer.send_batch(&self.options.to, &processed.output)?;
+        for dead in &processed.dead {
+            self.send_dead_letter(block, dead)?;
+        }
+        let run = self.options.events.run();
+        let holding = self.holdings.entry(block.partition()).or_insert_with(|| {
+            let mut account = Account::default();
+            account.take_over(run);
+            Holding::new(account, BEGINNING, false)
+        });
+        holding.account.total += processed.counts;
+        holding.next_offset = next_offset;
+        holding.changed = true;
+        self.options.events.count_unmet(&processed.unmet);
+        self.options.status.open(processed.counts);
+        self.judge(processed)
+    }
+
+    fn judge(&mut self, processed: &Processed) -> Result<(), StageError> {
+        let DeadShare { share_max, window } = self.options.dead_share;
+        self.window.read += processed.counts.read;
+        self.window.dead += processed.counts.dead_lettered;
+        if self.window.read < window {
+            return Ok(());
+        }
+        let Window { read, dead } = std::mem::take(&mut self.window);
+        if dead as f64 <= share_max * read as f64 {
+            return Ok(());
+        }
+        let last = processed.dead.last().map_or_else(String::new, |dead| dead.error.clone());
+        let topic = self.options.from.clone();
+        Err(StageError::DeadLetterShare { topic, dead, read, share_max, last })
+    }
+
+    fn send_dead_letter(&mut self, block: &Block, dead: &DeadRecord) -> Result<(), StageError> {
+        let record = block.record(dead.record as usize);
+        let envelope = Envelope {
+            pipeline: &self.options.pipeline,
+            stage: &self.options.stage,
+            step: dead.step.as_str(),
+            error: &dead.error,
+        };
+        envelope.headers(&record, &mut self.headers);
+        self.producer.send(&OutRecord {
+            topic: &self.options.dead_letters,
+            partition: None,
+            key: record.key(),
+            value: record.value(),
+            headers: &self.headers,
+            timestamp: record.timestamp(),
+        })?;
+        Ok(())
+    }
+
+    /// When the open transaction is to be committed, or the next event is due.
+    pub fn due(&self) -> Option<Instant> {
+        let commit = self.open.map(|begun| begun + self.options.commit_interval);
+        let running = (!self.holdings.is_empty()).then(|| self.options.events.running_due());
+        [commit, running.flatten()].into_iter().flatten().min()
+    }
+
+    /// Commits where that is due.
+    pub fn tick(&mut self, now: Instant) -> Result<(), StageError> {
+        if self.due().is_some_and(|due| due <= now) { self.commit(now) } else { Ok(()) }
+    }
+
+    /// Commits all that was sent, with the offsets that stand behind it.
+    pub fn commit(&mut self, now: Instant) -> Result<(), StageError> {
+        if !self.holdings.is_empty()
+            && self.options.events.running_due().is_some_and(|due| due <= now)
+        {
+            let counts = self.run_counts();
+            let event = self.options.events.progress(EventType::Running, &counts, None, now);
+            self.send_event(event, now)?;
+        }
+        let offsets = self.offsets();
+        if self.open.is_none() && offsets.is_empty() {
+            return Ok(());
+        }
+        self.begin(now)?;
+        self.producer.commit(&offsets)?;
+        self.open = None;
+        self.holdings.values_mut().for_each(Holding::settle);
+        self.options.events.committed();
+        self.options.status.committed(now.elapsed());
+        Ok(())
+    }
+
+    fn offsets(&self) -> Vec<OffsetCommit> {
+        let changed = self.holdings.iter().filter(|(_, holding)| holding.changed);
+        changed
+            .map(|(partition, holding)| OffsetCommit {
+                partition: *partition,
+                next_offset: holding.next_offset,
+                metadata: holding.account.to_string(),
+            })
+            .collect()
+    }
+
+    /// Commits, and hands the partitions over. What the run did of them is told
+    /// in the same transaction: should this replica die, nobody else can tell.
+    pub fn revoke(&mut self, partitions: &[i32], now: Instant) -> Result<(), StageError> {
+        let counts = self.run_counts();
+        let has_worked =
+            |(partition, counts): &(i32, Counts)| partitions.contains(partition) && counts.read > 0;
+        if self.options.events.is_started() && counts.iter().any(has_worked) {
+            let event = self.options.events.progress(EventType::Running, &counts, None, now);
+            self.send_event(event, now)?;
+        }
+        self.hand_over(partitions, now)
+    }
+
+    /// The accounts of the partitions name no run any more.
+    fn hand_over(&mut self, partitions: &[i32], now: Instant) -> Result<(), StageError> {
+        let mut kept = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            if let Some(holding) = self.holdings.get_mut(partition) {
+                kept.push((*partition, holding.account.of_run()));
+                holding.account.hand_over();
+                holding.changed = true;
+            }
+        }
+        self.commit(now)?;
+        self.options.events.keep(&kept);
+        self.holdings.retain(|partition, _| !partitions.contains(partition));
+        self.options.status.set_partitions(self.holdings.len());
+        Ok(())
+    }
+
+    /// Ends the run: the terminal event and the last offsets in one transaction.
+    pub fn finish(&mut self, now: Instant) -> Result<(), StageError> {
+        if self.options.events.is_started() && !self.forgotten {
+            let counts = self.run_counts();
+            let event = self.options.events.progress(EventType::Complete, &counts, None, now);
+            self.send_event(event, now)?;
+        }
+        let partitions: Vec<i32> = self.holdings.keys().copied().collect();
+        self.hand_over(&partitions, now)
+    }
+
+    /// Aborts what is open, and says that the run failed with what it had committed.
+    pub fn fail(&mut self, error: &StageError, now: Instant) -> Result<(), StageError> {
+        self.producer.abort()?;
+        self.open = None;
+        self.holdings.values_mut().for_each(Holding::restore);
+        self.options.events.aborted();
+        self.options.status.failed(error);
+        if !self.options.events.is_started() || self.forgotten {
+            return Ok(());
+        }
+        let counts = self.run_counts();
+        let event = self.options.events.progress(EventType::Fail, &counts, Some(error), now);
+        self.send_event(event, now)?;
+        let partitions: Vec<i32> = self.holdings.keys().copied().collect();
+        self.hand_over(&partitions, now)
+    }
+
+    /// Aborts what is open and forgets all partitions: they are to be assigned
+    /// anew, as they stand committed.
+    pub fn abort(&mut self) -> Result<(), StageError> {
+        self.forget();
+        self.producer.abort()?;
+        self.open = None;
+        Ok(())
+    }
+
+    /// As [`Deliverer::abort`], with a fresh producer.
+    pub fn rebuild(&mut self) -> Result<(), StageError> {
+        self.forget();
+        self.producer.rebuild()?;
+        self.open = None;
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.forgotten |= !self.holdings.is_empty();
+        self.holdings.clear();
+        self.window = Window::default();
+        self.options.events.aborted();
+        self.options.status.aborted();
+    }
+
+    /// The group took this member for dead: others have closed its run.
+    pub fn renew_run(&mut self) {
+        self.options.events.renew();
+    }
+
+    /// What the run did of the partitions that it holds.
+    fn run_counts(&self) -> Vec<(i32, Counts)> {
+        self.holdings
+            .iter()
+            .filter(|(_, holding)| holding.account.run.is_some())
+            .map(|(partition, holding)| (*partition, holding.account.of_run()))
+            .collect()
+    }
+
+    fn begin(&mut self, now: Instant) -> Result<(), StageError> {
+        if self.open.is_none() {
+            self.producer.begin()?;
+            self.open = Some(now);
+        }
+        Ok(())
+    }
+
+    fn send_event(&mut self, event: Option<LineageRecord>, now: Instant) -> Result<(), StageError> {
+        let Some(LineageRecord { topic, key, value }) = event else { return Ok(()) };
+        self.begin(now)?;
+        self.headers.clear();
+        self.producer.send(&OutRecord {
+            topic: &topic,
+            partition: None,
+            key: Some(key.as_bytes()),
+            value: Some(&value),
+            headers: &self.headers,
+            timestamp: None,
+        })?;
+        Ok(())
+    }
+}
+
+/// An event on its way to the lineage topic.
+#[derive(Debug, Clone)]
+pub struct LineageRecord {
+    pub topic: Topic,
+    pub key: String,
+    pub value: Vec<u8>,
+}
+
+fn read_account(offset: &CommittedOffset) -> Account {
+    if offset.metadata.is_empty() {
+        return Account::default();
+    }
+    offset.metadata.parse().unwrap_or_else(|error| {
+        tracing::warn!(partition = offset.partition, %error, "account lost");
+        Account::default()
+    })
+}

@@ -1,0 +1,391 @@
+//! What a task says of its run: START, RUNNING, COMPLETE, FAIL, as OpenLineage events.
+//!
+//! Every event repeats its datasets with schema and column lineage, for an
+//! event without them would clear the job's edges at the backend. What does not
+//! change between events is built once.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use arrow::datatypes::{DataType, Field, Schema};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{StageError, deliver::LineageRecord};
+use crate::{
+    codec::schema::format_type,
+    lineage::{
+        Balance, Counts, EventType, InputDataset, Job, OutputDataset, PartitionBalance, Run,
+        RunEvent,
+        facets::{
+            self, Assertion, DataQualityAssertions, DataSource, Documentation, ErrorMessage,
+            InputStatistics, JobType, OfRun, OutputStatistics, Ownership, Parent, ParentJob,
+            ParentRef, ProcessingEngine, SchemaField, Sql, Subtype, TransformationType,
+        },
+        ids,
+        naming::job_name,
+    },
+    pipeline::{StagePlan, TopicPlan},
+    record::Topic,
+    transform::{Source, strip_literals},
+};
+
+/// The pipeline's run that stages belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentRun {
+    pub run: Uuid,
+    pub namespace: String,
+    pub name: String,
+}
+
+/// What events of a stage need beside its plan.
+#[derive(Debug, Clone)]
+pub struct EventOptions {
+    pub enabled: bool,
+    /// The lineage topic.
+    pub topic: Topic,
+    /// Namespace of the datasets: `kafka://host:port`.
+    pub datasets: String,
+    pub running_interval: Duration,
+    pub strip_literals: bool,
+    pub parent: Option<ParentRun>,
+    /// The replica's name, with the task's number where it runs several.
+    pub replica: String,
+}
+
+/// How far START has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Started {
+    No,
+    Sent,
+    Committed,
+}
+
+/// Writes the events of one task's run.
+#[derive(Debug)]
+pub struct StageEvents {
+    options: EventOptions,
+    from: Topic,
+    run: Uuid,
+    started: Started,
+    running_due: Option<Instant>,
+    run_facets: facets::Facets<OfRun>,
+    job: Job,
+    input: InputDataset,
+    output: OutputDataset,
+    expectations: Vec<(String, String)>,
+    /// Rows that failed each expectation: committed, and in the open transaction.
+    unmet: Vec<(u64, u64)>,
+    /// What the run did of partitions that it has handed over; of one that it
+    /// holds again, the account counts this, too.
+    kept: BTreeMap<i32, Counts>,
+}
+
+impl StageEvents {
+    pub fn new(plan: &StagePlan, options: EventOptions) -> Self {
+        let expectations: Vec<_> = plan
+            .expectations
+            .iter()
+            .map(|expectation| (expectation.name.clone(), expectation.that.clone()))
+            .collect();
+        Self {
+            from: plan.from.name.as_str().into(),
+            run: ids::new_run(),
+            started: Started::No,
+            running_due: None,
+            run_facets: run_facets(&options),
+            job: job(plan, &options),
+            input: input(plan, &options.datasets),
+            output: output(plan, &options.datasets),
+            unmet: vec![(0, 0); expectations.len()],
+            expectations,
+            kept: BTreeMap::new(),
+            options,
+        }
+    }
+
+    pub fn run(&self) -> Uuid {
+        self.run
+    }
+
+    pub fn is_started(&self) -> bool {
+        self.started != Started::No
+    }
+
+    /// The START event, the first time.
+    pub fn start(&mut self, now: Instant) -> Option<LineageRecord> {
+        if self.started != Started::No {
+            return None;
+        }
+        self.started = Started::Sent;
+        let event = self.event(EventType::Start, self.run, &BTreeMap::new(), None);
+        self.running_due = Some(now + self.options.running_interval);
+        self.record(event)
+    }
+
+    /// A committed account names this run: so its START is committed as well,
+    /// also where the answer to that commit was lost.
+    pub fn confirm_start(&mut self, now: Instant) {
+        if self.started == Started::No {
+            self.started = Started::Committed;
+            self.running_due = Some(now + self.options.running_interval);
+        }
+    }
+
+    /// When the next RUNNING event is to be sent.
+    pub fn running_due(&self) -> Option<Instant> {
+        self.running_due.filter(|_| self.options.enabled)
+    }
+
+    /// An event with what the run did: `held` by the partitions that it holds.
+    pub fn progress(
+        &mut self,
+        kind: EventType,
+        held: &[(i32, Counts)],
+        error: Option<&StageError>,
+        now: Instant,
+    ) -> Option<LineageRecord> {
+        let mut counts = self.kept.clone();
+        counts.extend(held.iter().copied());
+        let event = self.event(kind, self.run, &counts, error.map(chain).as_deref());
+        self.running_due = (!kind.is_terminal()).then(|| now + self.options.running_interval);
+        self.record(event)
+    }
+
+    /// The end of a run whose replica died without a word, with its exact counts.
+    pub fn orphan(&self, run: Uuid, counts: Vec<(i32, Counts)>) -> Option<LineageRecord> {
+        let error = "the replica ended without a word; another took its partitions over";
+        let counts = counts.into_iter().collect();
+        let event = self.event(EventType::Fail, run, &counts, Some(error));
+        self.record(event)
+    }
+
+    /// Keeps what the run did of partitions that are handed over and committed.
+    pub fn keep(&mut self, counts: &[(i32, Counts)]) {
+        self.kept.extend(counts.iter().copied());
+    }
+
+    /// What the run did of a partition up to when it last handed it over.
+    pub fn kept(&self, partition: i32) -> Counts {
+        self.kept.get(&partition).copied().unwrap_or_default()
+    }
+
+    pub fn count_unmet(&mut self, unmet: &[u64]) {
+        for ((_, open), unmet) in self.unmet.iter_mut().zip(unmet) {
+            *open += unmet;
+        }
+    }
+
+    pub fn committed(&mut self) {
+        for (committed, open) in &mut self.unmet {
+            *committed += std::mem::take(open);
+        }
+        if self.started == Started::Sent {
+            self.started = Started::Committed;
+        }
+    }
+
+    pub fn aborted(&mut self) {
+        for (_, open) in &mut self.unmet {
+            *open = 0;
+        }
+        if self.started == Started::Sent {
+            self.started = Started::No;
+        }
+    }
+
+    /// Others have ended this run: a new one begins with the next partitions.
+    pub fn renew(&mut self) {
+        self.run = ids::new_run();
+        self.started = Started::No;
+        self.running_due = None;
+        self.kept.clear();
+        self.unmet.fill((0, 0));
+    }
+
+    fn event(
+        &self,
+        kind: EventType,
+        run: Uuid,
+        counts: &BTreeMap<i32, Counts>,
+        error: Option<&str>,
+    ) -> RunEvent {
+        let topic = self.from.to_string();
+        let by_partition = counts.iter().map(|(partition, counts)| PartitionBalance {
+            topic: topic.clone(),
+            partition: *partition,
+            counts: *counts,
+        });
+        let balance = Balance::new(&self.options.replica, by_partition.collect());
+        let total = balance.counts;
+        let mut run = Run { id: run, facets: self.run_facets.clone() };
+        run.facets.set(&balance);
+        if let Some(error) = error {
+            run.facets.set(&ErrorMessage::new(error));
+        }
+        let mut input = self.input.clone();
+        input.input_facets.set(&InputStatistics { rows: total.read, bytes: total.bytes_in });
+        let mut output = self.output.clone();
+        output.output_facets.set(&OutputStatistics { rows: total.out, bytes: total.bytes_out });
+        if !self.expectations.is_empty() {
+            output.facets.set(&self.assertions());
+        }
+        let mut event = RunEvent::new(kind, Timestamp::now(), run, self.job.clone());
+        event.inputs.push(input);
+        event.outputs.push(output);
+        event
+    }
+
+    fn assertions(&self) -> DataQualityAssertions {
+        let unmet = self.unmet.iter().map(|(committed, open)| committed + open);
+        let assertions = self
+            .expectations
+            .iter()
+            .zip(unmet)
+            .map(|((name, that), unmet)| Assertion::expression(name, that, unmet))
+            .collect();
+        DataQualityAssertions { assertions }
+    }
+
+    fn record(&self, event: RunEvent) -> Option<LineageRecord> {
+        let Self { options: EventOptions { enabled, topic, .. }, .. } = self;
+        enabled.then(|| LineageRecord {
+            topic: topic.clone(),
+            key: event.key(),
+            value: event.to_json(),
+        })
+    }
+}
+
+fn run_facets(options: &EventOptions) -> facets::Facets<OfRun> {
+    let mut facets = facets::Facets::default();
+    facets.set(&ProcessingEngine::default());
+    if let Some(ParentRun { run, namespace, name }) = &options.parent {
+        let job = ParentJob { namespace: namespace.clone(), name: name.clone() };
+        facets.set(&Parent::root(ParentRef::new(*run, job)));
+    }
+    facets
+}
+
+fn job(plan: &StagePlan, options: &EventOptions) -> Job {
+    let mut job = Job::new(&plan.namespace, job_name(&plan.pipeline, &plan.stage));
+    job.facets.set(&JobType::streaming_stage(options.running_interval));
+    let sql = if options.strip_literals { strip_literals(&plan.sql) } else { plan.sql.clone() };
+    job.facets.set(&Sql::new(sql));
+    if let Some(description) = &plan.description {
+        job.facets.set(&Documentation::new(description));
+    }
+    if let Some(owner) = &plan.owner {
+        job.facets.set(&Ownership::of(owner));
+    }
+    job
+}
+
+fn input(plan: &StagePlan, namespace: &str) -> InputDataset {
+    let mut input = InputDataset::new(namespace, &plan.from.name);
+    input.facets.set(&schema(&plan.from.schema));
+    input.facets.set(&DataSource::kafka(namespace));
+    describe(&plan.from, &mut input.facets);
+    input
+}
+
+fn output(plan: &StagePlan, namespace: &str) -> OutputDataset {
+    let mut output = OutputDataset::new(namespace, &plan.to.name);
+    output.facets.set(&schema(plan.plan.value_schema()));
+    output.facets.set(&DataSource::kafka(namespace));
+    output.facets.set(&column_lineage(plan, namespace));
+    describe(&plan.to, &mut output.facets);
+    output
+}
+
+fn describe(topic: &TopicPlan, facets: &mut facets::Facets<facets::OfDataset>) {
+    if let Some(description) = &topic.description {
+        facets.set(&Documentation::new(description));
+    }
+    if let Some(owner) = &topic.owner {
+        facets.set(&Ownership::of(owner));
+    }
+}
+
+fn schema(schema: &Schema) -> facets::Schema {
+    facets::Schema::new(schema.fields().iter().map(|field| schema_field(field)).collect())
+}
+
+fn schema_field(field: &Field) -> SchemaField {
+    SchemaField::new(field.name(), format_type(field), children(field.data_type()))
+}
+
+/// The fields within: of a struct, or of a list's structs.
+fn children(kind: &DataType) -> Vec<SchemaField> {
+    match kind {
+        DataType::Struct(fields) => fields.iter().map(|field| schema_field(field)).collect(),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            children(item.data_type())
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn column_lineage(plan: &StagePlan, namespace: &str) -> facets::ColumnLineage {
+    let lineage = plan.plan.column_lineage();
+    let inputs = |sources: &[Source]| {
+        let mut inputs: Vec<facets::InputField> = Vec::new();
+        for source in sources {
+            let transformation = facets::Transformation::from(source);
+            match inputs.iter_mut().find(|input| input.field == source.field) {
+                Some(input) => input.transformations.push(transformation),
+                None => inputs.push(facets::InputField {
+                    namespace: namespace.to_owned(),
+                    name: plan.from.name.clone(),
+                    field: source.field.clone(),
+                    transformations: vec![transformation],
+                }),
+            }
+        }
+        inputs
+    };
+    let fields = lineage
+        .fields
+        .iter()
+        .map(|(name, sources)| facets::OutputField { name: name.clone(), inputs: inputs(sources) });
+    facets::ColumnLineage { fields: fields.collect(), dataset: inputs(&lineage.dataset) }
+}
+
+impl From<&Source> for facets::Transformation {
+    fn from(source: &Source) -> Self {
+        use crate::transform::Transformation as Kind;
+        let subtype = match source.transformation {
+            Kind::Identity => Subtype::Identity,
+            Kind::Transformation => Subtype::Transformation,
+            Kind::Aggregation => Subtype::Aggregation,
+            Kind::Filter => Subtype::Filter,
+            Kind::Conditional => Subtype::Conditional,
+            Kind::Sort => Subtype::Sort,
+            Kind::GroupBy => Subtype::GroupBy,
+            Kind::Join => Subtype::Join,
+            Kind::Window => Subtype::Window,
+        };
+        let kind = if source.transformation.is_direct() {
+            TransformationType::Direct
+        } else {
+            TransformationType::Indirect
+        };
+        let description = (!source.description.is_empty()).then(|| source.description.clone());
+        Self { kind, subtype, description, masking: source.masking }
+    }
+}
+
+/// An error with all its causes, as one line.
+fn chain(error: &StageError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,47 @@
+//! The loop of a stage: Kafka in, Arrow between, Kafka out.
+//!
+//! ```text
+//!              task thread                        delivery thread
+//! topic -> poll -> [Block a partition] -> process -> [2 batches] -> deliver -> one transaction:
+//!           ^        decode, transform, encode                        outputs, dead letters,
+//!           `---------------- rewind after an abort -----------'      lineage, offsets + accounts
+//! ```
+//!
+//! The next batch is worked on while the last commit is under way. When the
+//! delivery thread falls behind, the partitions are paused, never the poll.
+//!
+//! # Guarantees
+//!
+//! With transactions, each input record is accounted for exactly once: as
+//! mapped, filtered or dead-lettered, in the same transaction as what came of
+//! it. A failure inside a transaction aborts all of it and goes back to the
+//! committed offsets. Per partition, order is kept.
+//!
+//! # Not here
+//!
+//! What is connected to what (`pipeline`), bytes (`codec`), SQL (`transform`).
+
+mod accounts;
+mod config;
+mod deliver;
+mod delivery;
+mod error;
+mod events;
+mod metadata_columns;
+mod process;
+mod replica;
+mod slot;
+mod status;
+mod task;
+
+pub use accounts::Account;
+pub use config::{
+    BatchConfig, CommitConfig, Compression, DeadLetterConfig, Guarantee, RetryConfig, SqlLiterals,
+    StageConfig,
+};
+pub use deliver::{DeadShare, Deliverer, DelivererOptions};
+pub use error::StageError;
+pub use events::{EventOptions, ParentRun, StageEvents};
+pub use process::{DeadRecord, Processed, Processor, ProcessorParts, Step};
+pub use replica::{Replica, ReplicaOptions, deliverer_options, group_of, processor};
+pub use status::{StageStatus, TaskSnapshot, TaskState, TaskStatus};

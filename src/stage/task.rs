@@ -1,0 +1,356 @@
+//! A task: one member of the stage's group, on two threads.
+//!
+//! The task thread polls and processes; the delivery thread owns the producer.
+//! Between them stand a queue of [`QUEUE`] processed batches and a queue of
+//! notices back, of which at most [`NOTICES`] can be under way at a time.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+
+use super::{
+    Deliverer, Processed, Processor, StageConfig, StageError, TaskStatus, delivery::Delivery,
+};
+use crate::{
+    broker::{
+        Broker, BrokerError, CommittedOffset, GroupConsumer, GroupOptions, PollLimits, Produce,
+        Rebalance, RevokeHook,
+    },
+    record::{Block, Recovery, Topic},
+    runtime::{Backoff, Shutdown},
+};
+
+/// Processed batches between the two threads.
+const QUEUE: usize = 2;
+/// Notices from the delivery thread: one rewind, and one end.
+const NOTICES: usize = 2;
+/// How long the queue may stay full before the input is paused.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often an idle task looks whether it is to stop.
+const IDLE: Duration = Duration::from_millis(100);
+/// Longest the offsets of a group are waited for at a time.
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest that leaving the group may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes that librdkafka may fetch ahead for a task.
+const PREFETCH_BYTES: usize = 4 << 20;
+
+/// What the task thread asks of the delivery thread. An epoch begins with each
+/// rewind; what is of an epoch that failed is dropped.
+#[expect(clippy::large_enum_variant, reason = "nearly every command is the large one")]
+pub(super) enum Command {
+    Work {
+        epoch: u64,
+        processed: Processed,
+    },
+    /// Partitions taken over. A new epoch aborts and forgets all that was before.
+    Assign {
+        epoch: u64,
+        committed: Vec<CommittedOffset>,
+        new_run: bool,
+    },
+    Revoke {
+        partitions: Vec<i32>,
+        settled: Sender<bool>,
+    },
+    End {
+        failure: Option<StageError>,
+        done: Sender<Ending>,
+    },
+}
+
+/// The answer to [`Command::End`].
+pub(super) enum Ending {
+    Done(Result<(), StageError>),
+    /// The last transaction failed in passing, as when the group was rebalanced
+    /// meanwhile: a rewind follows, and then the end is to be asked for again.
+    Again,
+}
+
+/// What the delivery thread tells the task thread.
+pub(super) enum Notice {
+    /// The transaction was aborted: go back to the committed offsets.
+    Rewind,
+    /// The delivery thread has ended.
+    Failed(StageError),
+}
+
+/// What a task is made of.
+pub(super) struct TaskParts {
+    pub broker: Broker,
+    pub group: String,
+    pub topic: Topic,
+    pub static_member: Option<String>,
+    pub config: StageConfig,
+    pub processor: Processor,
+    pub status: Arc<TaskStatus>,
+    pub shutdown: Shutdown,
+}
+
+/// Runs until shutdown, or until a failure whose recovery is `Stop`. `connect`
+/// makes the deliverer once the consumer is there.
+pub(super) fn run<P: Produce + Send + 'static>(
+    parts: TaskParts,
+    connect: impl FnOnce(&GroupConsumer) -> Result<Deliverer<P>, StageError>,
+) -> Result<(), StageError> {
+    let TaskParts { broker, group, topic, static_member, config, processor, status, shutdown } =
+        parts;
+    let (commands, inbox) = bounded(QUEUE);
+    let (outbox, notices) = bounded(NOTICES);
+    let consumer = GroupConsumer::join(
+        &broker,
+        GroupOptions {
+            group,
+            topic,
+            static_member,
+            session_timeout: config.session_timeout,
+            prefetch_bytes: PREFETCH_BYTES,
+            on_revoke: revoke_hook(commands.clone(), config.session_timeout / 2),
+        },
+    )?;
+    let deliverer = connect(&consumer)?;
+    let delivery = Delivery::new(deliverer, inbox, outbox, &config, &status, &shutdown);
+    let delivery = thread::Builder::new()
+        .name("delivery".to_owned())
+        .spawn(move || delivery.run())
+        .map_err(|source| StageError::Thread { source })?;
+    let mut task = Task {
+        limits: PollLimits {
+            records_max: config.batch.records_max,
+            bytes_max: config.batch.bytes_max,
+            linger: config.batch.linger,
+            idle: IDLE,
+        },
+        consumer,
+        processor,
+        commands,
+        notices,
+        blocks: BTreeMap::new(),
+        changes: Vec::new(),
+        epoch: 0,
+        backoff: Backoff::new(config.retry.backoff_min, config.retry.backoff_max),
+        shutdown,
+    };
+    let outcome = task.run();
+    let outcome = task.end(outcome, config.drain_timeout);
+    if outcome.is_ok() {
+        delivery.join().map_err(|_| StageError::Panicked)?;
+        status.stopped();
+    }
+    task.consumer.leave(LEAVE_TIMEOUT);
+    outcome
+}
+
+/// Runs inside the consumer's poll, on the task thread.
+fn revoke_hook(commands: Sender<Command>, patience: Duration) -> RevokeHook {
+    Box::new(move |partitions| {
+        let deadline = Instant::now() + patience;
+        let (settled, answer) = bounded(1);
+        let command = Command::Revoke { partitions: partitions.to_vec(), settled };
+        commands.send_deadline(command, deadline).is_ok()
+            && answer.recv_deadline(deadline).unwrap_or(false)
+    })
+}
+
+/// The task thread.
+struct Task {
+    consumer: GroupConsumer,
+    processor: Processor,
+    limits: PollLimits,
+    commands: Sender<Command>,
+    notices: Receiver<Notice>,
+    /// Read, and not yet processed; one a partition.
+    blocks: BTreeMap<i32, Block>,
+    /// Changes of the assignment that wait for the queue.
+    changes: Vec<Rebalance>,
+    epoch: u64,
+    backoff: Backoff,
+    shutdown: Shutdown,
+}
+
+impl Task {
+    fn run(&mut self) -> Result<(), StageError> {
+        while !self.shutdown.is_cancelled() {
+            if let Ok(notice) = self.notices.try_recv() {
+                self.heed(notice)?;
+            }
+            for change in mem::take(&mut self.changes) {
+                self.follow(change)?;
+            }
+            self.poll(self.limits)?;
+            if self.changes.is_empty() {
+                self.process()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, limits: PollLimits) -> Result<(), StageError> {
+        let changes = self.consumer.poll(&mut self.blocks, limits)?;
+        for change in &changes {
+            if let Rebalance::Revoked { partitions, .. } = change {
+                self.blocks.retain(|partition, _| !partitions.contains(partition));
+            }
+        }
+        self.changes.extend(changes);
+        Ok(())
+    }
+
+    fn process(&mut self) -> Result<(), StageError> {
+        let epoch = self.epoch;
+        while let Some((_, block)) = self.blocks.pop_first() {
+            let processed = self.processor.process(&Arc::new(block))?;
+            self.hand_over(Command::Work { epoch, processed })?;
+            if self.epoch != epoch {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, change: Rebalance) -> Result<(), StageError> {
+        match change {
+            Rebalance::Assigned(partitions) => {
+                let Some(committed) = self.committed(&partitions)? else { return Ok(()) };
+                tracing::debug!(?committed, "partitions assigned");
+                self.hand_over(Command::Assign { epoch: self.epoch, committed, new_run: false })
+            }
+            Rebalance::Revoked { settled: true, .. } => Ok(()),
+            // Others may have the partitions already, and have closed our run.
+            Rebalance::Revoked { settled: false, .. } => self.rewind(true),
+        }
+    }
+
+    fn heed(&mut self, notice: Notice) -> Result<(), StageError> {
+        match notice {
+            Notice::Rewind => self.rewind(false),
+            Notice::Failed(error) => Err(error),
+        }
+    }
+
+    /// Begins a new epoch at the committed offsets.
+    fn rewind(&mut self, new_run: bool) -> Result<(), StageError> {
+        self.epoch += 1;
+        self.blocks.clear();
+        let held = self.consumer.assigned()?;
+        let Some(committed) = self.committed(&held)? else { return Ok(()) };
+        while let Err(error) = self.consumer.rewind(&committed, OFFSETS_TIMEOUT) {
+            if !self.wait_after(&error) {
+                return Ok(());
+            }
+        }
+        self.hand_over(Command::Assign { epoch: self.epoch, committed, new_run })
+    }
+
+    /// The group's offsets, asked for until they come; `None` at shutdown.
+    fn committed(
+        &mut self,
+        partitions: &[i32],
+    ) -> Result<Option<Vec<CommittedOffset>>, StageError> {
+        loop {
+            match self.consumer.committed(partitions, OFFSETS_TIMEOUT) {
+                Ok(committed) => {
+                    self.backoff.reset();
+                    return Ok(Some(committed));
+                }
+                Err(error) if error.recovery() == Recovery::Retry => {
+                    if !self.wait_after(&error) {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether there is to be another attempt.
+    fn wait_after(&mut self, error: &BrokerError) -> bool {
+        tracing::debug!(error = error as &dyn std::error::Error, "trying again");
+        thread::sleep(self.backoff.next_wait());
+        !self.shutdown.is_cancelled()
+    }
+
+    /// Queues a command. While the queue is full the input is paused, and polled.
+    fn hand_over(&mut self, command: Command) -> Result<(), StageError> {
+        let mut command = command;
+        loop {
+            match self.commands.send_timeout(command, PATIENCE) {
+                Err(SendTimeoutError::Timeout(unsent)) => command = unsent,
+                // Disconnected: the notice that says why waits in the other queue.
+                Ok(()) | Err(SendTimeoutError::Disconnected(_)) => break,
+            }
+            if let Ok(notice) = self.notices.try_recv() {
+                return self.heed(notice);
+            }
+            if self.shutdown.is_cancelled() {
+                return Ok(());
+            }
+            self.consumer.set_paused(true)?;
+            self.poll(PollLimits { idle: Duration::ZERO, ..self.limits })?;
+            if self.gives_up(&command) {
+                break;
+            }
+        }
+        self.consumer.set_paused(false)?;
+        Ok(())
+    }
+
+    /// Whether the partition of unsent work went away meanwhile.
+    fn gives_up(&self, command: &Command) -> bool {
+        let Command::Work { processed, .. } = command else { return false };
+        let partition = processed.output.block.partition();
+        self.changes.iter().any(|change| match change {
+            Rebalance::Revoked { partitions, .. } => partitions.contains(&partition),
+            Rebalance::Assigned(_) => false,
+        })
+    }
+
+    /// Lets the delivery thread settle what is under way and say how the run
+    /// ended. A failure comes back as it was, once it has been told.
+    fn end(
+        &mut self,
+        outcome: Result<(), StageError>,
+        drain_timeout: Duration,
+    ) -> Result<(), StageError> {
+        let deadline = Instant::now() + drain_timeout;
+        let mut failure = outcome.err();
+        loop {
+            let (done, answer) = bounded(1);
+            let end = Command::End { failure: failure.take(), done };
+            match self.commands.send_deadline(end, deadline) {
+                Ok(()) => {}
+                // The failure was the delivery thread's own: it has told, and ended.
+                Err(SendTimeoutError::Disconnected(Command::End {
+                    failure: Some(error), ..
+                })) => return Err(error),
+                Err(_) => break,
+            }
+            match answer.recv_deadline(deadline) {
+                Ok(Ending::Done(outcome)) => return outcome,
+                Ok(Ending::Again) => self.catch_up(deadline)?,
+                Err(_) => break,
+            }
+        }
+        Err(StageError::DrainTimeout { waited: drain_timeout })
+    }
+
+    /// Serves rebalances until the delivery thread has asked for the rewind.
+    /// What is read meanwhile is left to whoever comes next.
+    fn catch_up(&mut self, deadline: Instant) -> Result<(), StageError> {
+        while Instant::now() < deadline {
+            self.poll(self.limits)?;
+            self.blocks.clear();
+            if let Ok(notice) = self.notices.try_recv() {
+                self.changes.clear();
+                return self.heed(notice);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! One stage in the test driver: what a task is on its two threads, on none.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use super::{
+    memory::{Memory, ReadLimits},
+    producer::MemoryProducer,
+};
+use crate::{
+    broker::CommittedOffset,
+    pipeline::StagePlan,
+    record::{Block, Recovery, Topic},
+    stage::{
+        Deliverer, EventOptions, Processor, StageConfig, StageError, TaskStatus, deliverer_options,
+        group_of, processor,
+    },
+};
+
+/// Failures after which a stage rests, so that one that cannot succeed ends its test.
+const FAILURES_MAX: u32 = 20;
+
+/// What a seat is made of.
+#[derive(Clone)]
+pub(super) struct SeatParts {
+    pub(super) plan: Arc<StagePlan>,
+    pub(super) memory: Memory,
+    pub(super) config: StageConfig,
+    pub(super) events: EventOptions,
+}
+
+/// How a stage has ended.
+#[derive(Debug)]
+enum End {
+    Finished,
+    Failed(StageError),
+}
+
+/// A stage that holds all partitions of its topic.
+pub(super) struct Seat {
+    parts: SeatParts,
+    topic: Topic,
+    group: String,
+    processor: Processor,
+    deliverer: Deliverer<MemoryProducer>,
+    status: Arc<TaskStatus>,
+    /// The next offset to read of each partition.
+    positions: BTreeMap<i32, i64>,
+    /// Since the stage was last woken.
+    failures: u32,
+    /// What is not yet settled: nothing is assigned.
+    unsettled: Option<StageError>,
+    end: Option<End>,
+}
+
+impl Seat {
+    /// Begins at the committed offsets, and ends what an earlier seat of the
+    /// stage left open.
+    pub(super) fn start(parts: SeatParts, now: Instant) -> Result<Self, StageError> {
+        let SeatParts { plan, memory, config, events } = &parts;
+        let group = group_of(plan);
+        let producer = MemoryProducer::connect(memory, format!("{group}-0-0"), group.clone());
+        let status = Arc::new(TaskStatus::default());
+        let options = deliverer_options(plan, config, events.clone(), Arc::clone(&status));
+        let mut seat = Self {
+            topic: plan.from.name.as_str().into(),
+            group,
+            processor: processor(plan)?,
+            deliverer: Deliverer::new(producer, options),
+            status,
+            positions: BTreeMap::new(),
+            failures: 0,
+            unsettled: None,
+            end: None,
+            parts,
+        };
+        if let Err(error) = seat.assign(now) {
+            seat.recover(error, now);
+        }
+        Ok(seat)
+    }
+
+    pub(super) fn parts(&self) -> &SeatParts {
+        &self.parts
+    }
+
+    pub(super) fn status(&self) -> &TaskStatus {
+        &self.status
+    }
+
+    pub(super) fn failure(&self) -> Option<&StageError> {
+        match &self.end {
+            Some(End::Failed(error)) => Some(error),
+            Some(End::Finished) | None => None,
+        }
+    }
+
+    pub(super) fn producer(&mut self) -> &mut MemoryProducer {
+        self.deliverer.producer()
+    }
+
+    /// What the group has committed of every partition.
+    pub(super) fn committed(&self) -> Vec<CommittedOffset> {
+        let memory = self.parts.memory.lock();
+        memory.committed(&self.group, memory.partitions(&self.topic))
+    }
+
+    /// A stage that rests tries again.
+    pub(super) fn wake(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Reads a batch and hands over what came of it, or settles an earlier
+    /// failure. Whether there was anything to do.
+    pub(super) fn poll(&mut self, now: Instant) -> bool {
+        if self.end.is_some() || self.failures >= FAILURES_MAX {
+            return false;
+        }
+        if let Some(error) = self.unsettled.take() {
+            self.recover(error, now);
+            return true;
+        }
+        let blocks = self.read();
+        let any = !blocks.is_empty();
+        for block in blocks {
+            if let Err(error) = self.work(block, now) {
+                self.recover(error, now);
+                break;
+            }
+        }
+        any
+    }
+
+    fn read(&self) -> Vec<Block> {
+        let batch = &self.parts.config.batch;
+        let mut left = ReadLimits { records_max: batch.records_max, bytes_max: batch.bytes_max };
+        let memory = self.parts.memory.lock();
+        let mut blocks = Vec::new();
+        for (partition, from) in &self.positions {
+            if left.records_max == 0 || left.bytes_max == 0 {
+                break;
+            }
+            if let Some(block) = memory.read(&self.topic, *partition, *from, left) {
+                left.records_max -= block.len();
+                left.bytes_max = left.bytes_max.saturating_sub(block.size());
+                blocks.push(block);
+            }
+        }
+        blocks
+    }
+
+    fn work(&mut self, block: Block, now: Instant) -> Result<(), StageError> {
+        let (partition, next) = (block.partition(), block.next_offset());
+        let processed = self.processor.process(&Arc::new(block))?;
+        self.deliverer.deliver(&processed, now)?;
+        self.positions.extend(next.map(|next| (partition, next)));
+        Ok(())
+    }
+
+    /// When the open transaction is to be committed; `None` without one.
+    pub(super) fn commit_due(&mut self) -> Option<Instant> {
+        let open = self.goes() && self.deliverer.producer().in_transaction();
+        self.deliverer.due().filter(|_| open)
+    }
+
+    fn goes(&self) -> bool {
+        self.end.is_none() && self.unsettled.is_none()
+    }
+
+    /// Commits where that is due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if !self.goes() {
+            return;
+        }
+        if let Err(error) = self.deliverer.tick(now) {
+            self.recover(error, now);
+        }
+    }
+
+    /// Ends cleanly: commits, and completes the run.
+    pub(super) fn finish(&mut self, now: Instant) {
+        if !self.goes() {
+            return;
+        }
+        // As in a task: what fails at the end is not tried again.
+        self.end = Some(match self.deliverer.finish(now) {
+            Ok(()) => End::Finished,
+            Err(error) => End::Failed(error),
+        });
+    }
+
+    /// Takes over all partitions as they are committed.
+    fn assign(&mut self, now: Instant) -> Result<(), StageError> {
+        let committed = self.committed();
+        let offsets = committed.iter();
+        self.positions =
+            offsets.map(|offset| (offset.partition, offset.next_offset.unwrap_or(0))).collect();
+        self.deliverer.assign(&committed, now)
+    }
+
+    /// Aborts and goes back to the committed offsets, or ends the stage. What
+    /// fails of that is left for the next poll.
+    fn recover(&mut self, error: StageError, now: Instant) {
+        self.failures += 1;
+        let settled = match error.recovery() {
+            Recovery::Stop | Recovery::DeadLetter => return self.fail(error, now),
+            Recovery::Rebuild => self.deliverer.rebuild(),
+            // An abort that fails leaves the transaction in doubt: a fresh
+            // producer of the same id ends it, whatever it was.
+            Recovery::Retry => self.deliverer.abort().or_else(|_| self.deliverer.rebuild()),
+        };
+        self.unsettled = settled.and_then(|()| self.assign(now)).err();
+    }
+
+    fn fail(&mut self, error: StageError, now: Instant) {
+        if let Err(error) = self.deliverer.fail(&error, now) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "could not report the failure in lineage");
+        }
+        self.end = Some(End::Failed(error));
+    }
+}

@@ -1,0 +1,100 @@
+//! Query to logical plan, as written and as it is run.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion_common::{DataFusionError, config::ConfigOptions};
+use datafusion_expr::LogicalPlan;
+use datafusion_optimizer::{
+    Analyzer, Optimizer, OptimizerContext, OptimizerRule,
+    common_subexpr_eliminate::CommonSubexprEliminate, optimize_projections::OptimizeProjections,
+    push_down_filter::PushDownFilter, simplify_expressions::SimplifyExpressions,
+};
+use datafusion_sql::{
+    planner::SqlToRel,
+    sqlparser::{
+        ast::{Query, Select, SetExpr, Spanned, Statement},
+        tokenizer::Location,
+    },
+};
+
+use super::{Functions, SqlError, context::Context, error::location_of, exact};
+
+/// One query in two forms.
+pub(super) struct Logical {
+    /// As written: what column lineage is read from.
+    pub(super) written: LogicalPlan,
+    /// With types made to fit, and optimised: what is run.
+    pub(super) optimised: LogicalPlan,
+}
+
+impl Logical {
+    pub(super) fn plan(
+        query: Query,
+        input: &SchemaRef,
+        functions: &Functions,
+    ) -> Result<Self, SqlError> {
+        plan(query.clone(), input, functions).map_err(|error| {
+            let place = locate(&query, &error, input, functions);
+            SqlError::from_planner(&error, place)
+        })
+    }
+}
+
+fn plan(
+    query: Query,
+    input: &SchemaRef,
+    functions: &Functions,
+) -> Result<Logical, DataFusionError> {
+    let context = Context::new(Arc::clone(input), functions);
+    let planner = SqlToRel::new_with_options(&context, Context::parser_options());
+    let written = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
+    let exact = exact::keep_decimals(written.clone())?;
+    let analysed =
+        Analyzer::new().execute_and_check(exact, &ConfigOptions::default(), |_, _| ())?;
+    exact::check_constants(&analysed)?;
+    // Without a start time the clock is not made a constant.
+    let config =
+        OptimizerContext::new().without_query_execution_start_time().with_skip_failing_rules(false);
+    let optimised = Optimizer::with_rules(rules()).optimize(analysed, &config, |_, _| ())?;
+    Ok(Logical { written, optimised })
+}
+
+/// The rules that serve filters and projections; the others work on what is refused.
+fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    vec![
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(CommonSubexprEliminate::new()),
+        Arc::new(OptimizeProjections::new()),
+    ]
+}
+
+/// Where an error is that came without a place: the first part of the SELECT
+/// that fails by itself.
+fn locate(
+    query: &Query,
+    error: &DataFusionError,
+    input: &SchemaRef,
+    functions: &Functions,
+) -> Location {
+    let start = query.span().start;
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return start;
+    };
+    if location_of(error).is_some() {
+        return start;
+    }
+    let fails = |select: Select| {
+        let body = Box::new(SetExpr::Select(Box::new(select)));
+        plan(Query { body, ..query.clone() }, input, functions).is_err()
+    };
+    for item in &select.projection {
+        let alone =
+            Select { projection: vec![item.clone()], selection: None, ..(**select).clone() };
+        if fails(alone) {
+            return item.span().start;
+        }
+    }
+    select.selection.as_ref().map_or(start, |selection| selection.span().start)
+}

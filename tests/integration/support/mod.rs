@@ -1,0 +1,39 @@
+//! What the tests share: a cluster, a project on it, the program as child
+//! processes, and an independent look at what is in Kafka.
+//!
+//! ```text
+//! Cluster (embedded, or the one of KAFKA_BOOTSTRAP_SERVERS)
+//!    `- Project (a folder; all names with the test's prefix) -> Hub (a child process)
+//! topics -> reading (rdkafka, not the program's own door) -> books, orders: compare
+//! ```
+
+pub(crate) mod books;
+pub(crate) mod chaos;
+pub(crate) mod cluster;
+#[path = "../../support/marquez.rs"]
+pub(crate) mod marquez;
+pub(crate) mod orders;
+pub(crate) mod process;
+pub(crate) mod project;
+pub(crate) mod reading;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+pub(crate) use books::Books;
+pub(crate) use process::Hub;
+pub(crate) use project::Project;
+
+/// Longest that a test waits for anything; a machine under load is no failure.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Waits until `holds`; panics with `what` after [`PATIENCE`].
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not so after {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
