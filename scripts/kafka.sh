@@ -11,6 +11,7 @@
 #
 # KAFKA_PORT       port of the broker (19092); the controller has the next one
 # KAFKA_DIR        where jars and data are kept (.kafka in the project)
+# KAFKA_LOGS       where records are stored instead, a folder a node in it
 # KAFKA_HEAP       heap of the broker (1g)
 # KAFKA_LOG_LEVEL  what goes to kafka.log (WARN)
 #
@@ -24,6 +25,8 @@ base=${KAFKA_DIR:-$(dirname "$here")/.kafka}
 mkdir -p "$base"
 base=$(cd "$base" && pwd)
 node=$base/node-$port
+logs=${KAFKA_LOGS:+$KAFKA_LOGS/node-$port}
+logs=${logs:-$node/logs}
 pid_file=$node/kafka.pid
 log_file=$node/kafka.log
 properties=$node/server.properties
@@ -112,7 +115,7 @@ new_cluster_id() {
 
 write_properties() {
   sed -e "s|@PORT@|$port|g" -e "s|@CONTROLLER_PORT@|$controller_port|g" \
-    -e "s|@LOGS@|$node/logs|g" "$here/kafka/server.properties.in" >"$properties"
+    -e "s|@LOGS@|$logs|g" "$here/kafka/server.properties.in" >"$properties"
 }
 
 # The class data archive halves the start of the JVM. It is written when the
@@ -172,10 +175,10 @@ start() {
   done
   mkdir -p "$node"
   write_properties
-  if [ ! -f "$node/logs/meta.properties" ]; then
+  if [ ! -f "$logs/meta.properties" ]; then
     quick_jvm -cp "$base/broker-jars/*" kafka.tools.StorageTool format \
       --cluster-id "$(new_cluster_id)" --config "$properties" >"$node/format.log" 2>&1 ||
-      fail "Kafka could not format $node/logs: see $node/format.log"
+      fail "Kafka could not format $logs: see $node/format.log"
   fi
   local begun=$SECONDS
   launch
@@ -207,7 +210,7 @@ stop() {
 
 fresh() {
   stop
-  rm -rf "${node:?}/logs"
+  rm -rf "${logs:?}"
   start
 }
 

@@ -25,6 +25,7 @@ mod consumer;
 mod context;
 pub mod embedded;
 mod error;
+mod flush;
 mod produce;
 mod producer;
 mod reader;

@@ -1,9 +1,6 @@
 //! A plain idempotent producer: for `produce`, for parked events, for tests.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rdkafka::{
     config::FromClientConfigAndContext,
@@ -11,7 +8,10 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use super::{Broker, BrokerError, OutRecord, transactional::owned_headers};
+use super::{Broker, BrokerError, OutRecord, flush, transactional::owned_headers};
+
+/// One wait for deliveries; the reports of records that failed are taken in between.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// Sends records, each acknowledged by all in-sync replicas when `flush` returns.
 pub struct Producer {
@@ -24,7 +24,7 @@ impl Producer {
             ("enable.idempotence", "true"),
             ("acks", "all"),
             ("compression.type", "lz4"),
-            ("linger.ms", "5"),
+            ("linger.ms", "100"),
             ("message.max.bytes", "67108864"),
             ("partitioner", "murmur2_random"),
             ("delivery.report.only.error", "true"),
@@ -33,12 +33,6 @@ impl Producer {
         let client = BaseProducer::from_config_and_context(&config, DeliveredOrNot::default())
             .map_err(|source| BrokerError::Setup { source })?;
         Ok(Self { client })
-    }
-
-    /// As in the transactional producer: a poll of a millisecond would spin.
-    fn rest(&self) {
-        thread::sleep(Duration::from_millis(1));
-        self.client.poll(Duration::ZERO);
     }
 
     /// Queues a record; waits while the queue is full.
@@ -54,7 +48,8 @@ impl Producer {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) => {
                     record = rejected;
-                    self.rest();
+                    flush::flush(&self.client, SLICE);
+                    self.client.poll(Duration::ZERO);
                 }
                 Err((source, _)) => return Err(BrokerError::of("send a record", source)),
             }
@@ -64,9 +59,8 @@ impl Producer {
     /// Waits until all that was sent is acknowledged.
     pub fn flush(&self, timeout: Duration) -> Result<(), BrokerError> {
         let deadline = Instant::now() + timeout;
-        // As in the transactional producer: `flush` alone would sleep for 100 ms.
-        while self.client.flush(Duration::ZERO).is_err() {
-            self.rest();
+        while !flush::flush(&self.client, SLICE) {
+            self.client.poll(Duration::ZERO);
             if Instant::now() > deadline {
                 return Err(BrokerError::Passing {
                     action: "deliver the records",

@@ -17,7 +17,7 @@ use rdkafka::{
 
 use super::{
     Broker, BrokerError, OffsetCommit, OutBatch, OutRecord, OutRow, Produce,
-    consumer::GroupContext, context,
+    consumer::GroupContext, context, flush,
 };
 use crate::record::Topic;
 
@@ -68,8 +68,18 @@ pub struct TransactionalOptions {
     pub batch_bytes: usize,
 }
 
-/// One wait for an abort; the reports of what it purges are taken in between.
-const ABORT_SLICE: Duration = Duration::from_millis(50);
+/// One wait for deliveries or an abort; the reports of records that failed or were
+/// purged are taken in between.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A short wait for room in the queue.
+const REST: Duration = Duration::from_millis(5);
+
+/// How long librdkafka may keep a record back to fill a batch; a commit sends what
+/// is left. A short time would cost a core: while a batch of an idempotent producer
+/// is under way the next one of its partition has to wait, and librdkafka's thread
+/// spins through that wait once the linger is over.
+const LINGER: &str = "1000";
 
 /// How often a request of a transaction is tried again before the transaction is given up.
 const ATTEMPTS_MAX: u32 = 3;
@@ -140,7 +150,7 @@ impl TransactionalProducer {
     fn abort_open(&self) -> Result<(), BrokerError> {
         let deadline = Instant::now() + self.options.request_timeout * ATTEMPTS_MAX;
         loop {
-            match self.client.abort_transaction(ABORT_SLICE) {
+            match self.client.abort_transaction(SLICE) {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Transaction(error))
                     if error.is_retriable() && Instant::now() < deadline =>
@@ -155,6 +165,7 @@ impl TransactionalProducer {
     /// A transaction fails with little to say when one of its records could not
     /// be delivered; the record's own error is the one that helps.
     fn sorted(&self, action: &'static str, error: KafkaError) -> BrokerError {
+        self.client.poll(Duration::ZERO);
         match self.client.context().take_failure() {
             Some(failure) => failure,
             None => BrokerError::of_transaction(action, self.id(), error),
@@ -174,7 +185,9 @@ impl TransactionalProducer {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) => {
                     record = rejected;
-                    self.rest();
+                    // What fills the queue may be kept back for its linger.
+                    flush::flush(&self.client, REST);
+                    self.client.poll(Duration::ZERO);
                 }
                 Err((error, rejected)) => {
                     let size = rejected.payload.map_or(0, <[u8]>::len)
@@ -189,12 +202,15 @@ impl TransactionalProducer {
         }
     }
 
-    /// Waits until all is delivered or failed. Not `flush`: that one sleeps for
-    /// 100 ms whenever anything is outstanding, as only failures are reported here.
+    /// Sends what is kept back, and waits until all is delivered or failed, in
+    /// short waits: a record that failed is under way until its report is taken.
     fn settle(&self) -> Result<(), BrokerError> {
         let deadline = Instant::now() + self.options.transaction_timeout;
-        while self.client.flush(Duration::ZERO).is_err() {
-            self.rest();
+        while !flush::flush(&self.client, SLICE) {
+            self.client.poll(Duration::ZERO);
+            if let Some(failure) = self.client.context().take_failure() {
+                return Err(failure);
+            }
             if Instant::now() > deadline {
                 return Err(BrokerError::Passing {
                     action: "deliver the records of a transaction",
@@ -202,6 +218,7 @@ impl TransactionalProducer {
                 });
             }
         }
+        self.client.poll(Duration::ZERO);
         self.client.context().take_failure().map_or(Ok(()), Err)
     }
 
@@ -312,7 +329,7 @@ fn make(
         ("enable.idempotence", "true"),
         ("acks", "all"),
         ("compression.type", &options.compression),
-        ("linger.ms", "5"),
+        ("linger.ms", LINGER),
         ("batch.size", &batch),
         ("queue.buffering.max.messages", "20000"),
         ("queue.buffering.max.kbytes", &buffer),

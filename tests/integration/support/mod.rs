@@ -29,11 +29,15 @@ pub(crate) use project::Project;
 /// Longest that a test waits for anything; a machine under load is no failure.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Between two looks at the same thing: looks make clients, whose threads would
+/// starve what is looked at on a small machine.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Waits until `holds`; panics with `what` after [`PATIENCE`].
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not so after {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(LOOK);
     }
 }

@@ -104,7 +104,7 @@ struct Target {
 impl Target {
     fn of(project: &Project) -> Self {
         let mut client = project.cluster.client();
-        client.set("partitioner", "murmur2_random").set("linger.ms", "5");
+        client.set("partitioner", "murmur2_random").set("linger.ms", "50");
         client.set("enable.idempotence", "true");
         Self { client, topic: project.name("raw.orders") }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -114,6 +115,7 @@ impl Tail {
             let found = self.records.len();
             let topic = &self.topic;
             assert!(Instant::now() < deadline, "{topic} has {found} of {count} records");
+            thread::sleep(Duration::from_millis(20));
         }
     }
 
