@@ -9,6 +9,7 @@ pub mod forward;
 pub mod lineage;
 pub mod pipeline;
 pub mod record;
+pub mod runs;
 pub mod runtime;
 pub mod stage;
 pub mod telemetry;

@@ -66,15 +66,21 @@ impl OutBatch {
 
     /// Bytes of all keys, values and headers that it sends.
     pub fn size(&self) -> usize {
+        self.sizes().map(|(_, size)| size).sum()
+    }
+
+    /// For each record that it sends, the index of its input record, and the
+    /// bytes of its key, value and headers.
+    pub fn sizes(&self) -> impl Iterator<Item = (u32, usize)> {
         let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
-        let beside = |(row, origin): (Option<usize>, u32)| {
+        self.order().map(move |(row, origin)| {
             let input = self.block.record(origin as usize);
             let key = row.map_or(input.key(), |row| self.set.key(row, input.key()));
+            let value = row.map_or(0, |row| self.rows.row(row).len());
             let headers = row.and_then(|row| self.set.headers(row, input));
             let kept = || input.size() - length(input.key()) - length(input.value());
-            length(key) + headers.map_or_else(kept, OutHeaders::size)
-        };
-        self.rows.size() + self.order().map(beside).sum::<usize>()
+            (origin, length(key) + value + headers.map_or_else(kept, OutHeaders::size))
+        })
     }
 
     /// The row's index, or `None` for a tombstone, and the index of its input record.

@@ -37,6 +37,9 @@ struct Cursor {
     partition: i32,
     next: i64,
     end: i64,
+    /// The end was seen: what is left there is markers and aborted records,
+    /// which are never handed out.
+    ended: bool,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,7 +88,7 @@ impl Reader {
             };
             list.add_partition_offset(&self.topic, partition, Offset::Offset(next))
                 .map_err(fail)?;
-            self.cursors.push(Cursor { partition, next, end });
+            self.cursors.push(Cursor { partition, next, end, ended: false });
         }
         self.client.assign(&list).map_err(fail)
     }
@@ -131,12 +134,17 @@ impl Reader {
                     message.payload(),
                     headers,
                 );
-                self.advance(message.partition(), message.offset() + 1);
+                let (partition, next) = (message.partition(), message.offset() + 1);
+                drop(message);
+                if let Some(cursor) = self.cursor(partition) {
+                    cursor.next = next;
+                }
                 Ok(Some(block))
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(partition))) => {
-                // Transaction markers and aborted records at the end are never handed out.
-                self.advance(partition, i64::MAX);
+                if let Some(cursor) = self.cursor(partition) {
+                    cursor.ended = true;
+                }
                 Ok(None)
             }
             Some(Err(error)) => {
@@ -147,14 +155,26 @@ impl Reader {
         }
     }
 
-    fn advance(&mut self, partition: i32, next: i64) {
-        if let Some(cursor) = self.cursors.iter_mut().find(|cursor| cursor.partition == partition) {
-            cursor.next = next;
+    fn cursor(&mut self, partition: i32) -> Option<&mut Cursor> {
+        self.cursors.iter_mut().find(|cursor| cursor.partition == partition)
+    }
+
+    /// Takes what is there now for the end that [`Reader::is_at_end`] asks for.
+    pub fn reach_on(&mut self) -> Result<(), BrokerError> {
+        let mut list = TopicPartitionList::new();
+        for index in 0..self.cursors.len() {
+            let (_, end) = self.watermarks(self.cursors[index].partition)?;
+            let cursor = &mut self.cursors[index];
+            (cursor.end, cursor.ended) = (end, false);
+            list.add_partition_offset(&self.topic, cursor.partition, Offset::Offset(cursor.next))
+                .map_err(|source| BrokerError::of("read on", source))?;
         }
+        // Assigned anew, for the end of a partition is told once.
+        self.client.assign(&list).map_err(|source| BrokerError::of("read on", source))
     }
 
     /// Whether all that was there when it was opened has been read.
     pub fn is_at_end(&self) -> bool {
-        self.cursors.iter().all(|cursor| cursor.next >= cursor.end)
+        self.cursors.iter().all(|cursor| cursor.ended || cursor.next >= cursor.end)
     }
 }

@@ -88,7 +88,8 @@ const ATTEMPTS_MAX: u32 = 3;
 pub struct TransactionalProducer {
     broker: Broker,
     options: TransactionalOptions,
-    group: Group,
+    /// None for a producer that commits no offsets.
+    group: Option<Group>,
     client: BaseProducer<Deliveries>,
     in_transaction: bool,
 }
@@ -97,7 +98,7 @@ impl TransactionalProducer {
     /// Connects, and ends whatever an earlier producer of the id left open.
     pub fn connect(
         broker: &Broker,
-        group: Group,
+        group: Option<Group>,
         options: TransactionalOptions,
     ) -> Result<Self, BrokerError> {
         let client = make(broker, &options)?;
@@ -223,21 +224,21 @@ impl TransactionalProducer {
     }
 
     fn commit_group_offsets(&self, offsets: &[OffsetCommit]) -> Result<(), BrokerError> {
-        if offsets.is_empty() {
+        let Some(group) = self.group.as_ref().filter(|_| !offsets.is_empty()) else {
             return Ok(());
-        }
+        };
         if !self.is_transactional() {
-            return self.group.commit(offsets);
+            return group.commit(offsets);
         }
-        let list = self.group.list(offsets)?;
+        let list = group.list(offsets)?;
         // Taken before the question whether partitions were given up: see `GroupContext`.
-        let Some(member) = self.group.client.group_metadata() else {
+        let Some(member) = group.client.group_metadata() else {
             return Err(BrokerError::Refused {
                 action: "commit offsets",
                 reason: "the consumer is in no group".to_owned(),
             });
         };
-        if self.group.client.context().is_unsettled() {
+        if group.client.context().is_unsettled() {
             return Err(BrokerError::Passing {
                 action: "commit offsets of partitions that are given up",
                 source: KafkaError::Rebalance(RDKafkaErrorCode::RebalanceInProgress),
@@ -305,7 +306,9 @@ impl Produce for TransactionalProducer {
         }
         self.client.poll(Duration::ZERO);
         self.client.context().take_failure();
-        self.group.client.context().allow_commits();
+        if let Some(group) = &self.group {
+            group.client.context().allow_commits();
+        }
         Ok(())
     }
 
@@ -313,7 +316,9 @@ impl Produce for TransactionalProducer {
         self.client = make(&self.broker, &self.options)?;
         self.in_transaction = false;
         self.initialize()?;
-        self.group.client.context().allow_commits();
+        if let Some(group) = &self.group {
+            group.client.context().allow_commits();
+        }
         Ok(())
     }
 }

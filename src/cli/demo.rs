@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    io::Read,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -13,7 +14,8 @@ use super::{
     broker::EmbeddedArgs,
     context::Context,
     output::{self, grouped, table},
-    produce::{self, Keys},
+    produce,
+    rows::{self, Keys, Rows},
     signals, summary,
     up::{Hub, UpArgs},
 };
@@ -94,15 +96,14 @@ fn send(
     topic: &Topic,
 ) -> Result<u64, CliError> {
     let plan = context.plan()?;
-    let keys = Keys::Field(plan.topics.get(&**topic).and_then(|topic| topic.key.clone()));
-    match &args.input {
-        None => produce::send_lines(broker, topic, SAMPLE, &keys, "the sample".as_ref()),
-        Some(path) => {
-            let file = std::fs::File::open(path)
-                .map_err(|source| CliError::Input { path: path.clone(), source })?;
-            produce::send_lines(broker, topic, file, &keys, path)
-        }
-    }
+    let topic_plan = plan.topics.get(&**topic).map(|topic| &**topic);
+    let keys = Keys::Field(topic_plan.and_then(|topic| topic.key.clone()));
+    let sample = PathBuf::from("the sample");
+    let (input, path): (Box<dyn Read>, _) = match &args.input {
+        None => (Box::new(SAMPLE), &sample),
+        Some(path) => (rows::open(path)?.0, path),
+    };
+    produce::send(broker, topic, Rows::read(input, path, keys, topic_plan)?)
 }
 
 /// Records that wait for each stage from before, by the groups' offsets.

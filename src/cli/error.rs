@@ -11,6 +11,7 @@ use crate::{
     forward::{ForwardError, transport::OpenError},
     lineage::naming::NamingError,
     pipeline::{CheckError, ProjectError},
+    runs::TrackerError,
     stage::StageError,
 };
 
@@ -32,6 +33,8 @@ pub enum CliError {
     Transport(#[source] OpenError),
     #[error("the forwarder was interrupted")]
     Forward(#[source] ForwardError<BrokerError>),
+    #[error("the runs cannot be read")]
+    Tracker(#[from] TrackerError),
     #[error("cannot write the output")]
     Output(#[source] io::Error),
     #[error("cannot read {}", path.display())]

@@ -45,19 +45,13 @@ impl RunningStage {
         parent: &ParentRun,
         shutdown: &Shutdown,
     ) -> Result<Self, CliError> {
-        let lineage = &context.config.lineage;
         let options = ReplicaOptions {
             tasks: scale.tasks,
             name: scale.name.clone(),
             config: context.config.stage.clone(),
             events: EventOptions {
-                enabled: lineage.enabled,
-                topic: lineage.topic.as_str().into(),
-                datasets: lineage.dataset_namespace(broker.bootstrap())?,
-                running_interval: lineage.running_interval,
-                strip_literals: context.config.stage.sql_literals == SqlLiterals::Strip,
                 parent: Some(parent.clone()),
-                replica: String::new(),
+                ..event_options(context, broker)?
             },
             data_dir: context.data_dir(),
         };
@@ -81,6 +75,20 @@ impl RunningStage {
         let outcomes = self.replicas.into_iter().map(Replica::join);
         outcomes.fold(Ok(()), Result::and).map_err(|source| failed(&self.plan, source))
     }
+}
+
+/// What the events of stages need of the configuration.
+pub(super) fn event_options(context: &Context, broker: &Broker) -> Result<EventOptions, CliError> {
+    let lineage = &context.config.lineage;
+    Ok(EventOptions {
+        enabled: lineage.enabled,
+        topic: lineage.topic.as_str().into(),
+        datasets: lineage.dataset_namespace(broker.bootstrap())?,
+        running_interval: lineage.running_interval,
+        strip_literals: context.config.stage.sql_literals == SqlLiterals::Strip,
+        parent: None,
+        replica: String::new(),
+    })
 }
 
 fn failed(plan: &StagePlan, source: StageError) -> CliError {

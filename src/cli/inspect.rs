@@ -73,7 +73,15 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<(), CliError>
     })
 }
 
-fn as_text(record: &Record<'_>) -> String {
+pub(super) fn as_text(record: &Record<'_>) -> String {
+    let mut text = head(record);
+    let value = record.value().map_or("(tombstone)".into(), String::from_utf8_lossy);
+    let _ = write!(text, "\n  {value}");
+    text
+}
+
+/// All of a record but its value.
+pub(super) fn head(record: &Record<'_>) -> String {
     let mut text = record.position().to_string();
     if let Some(time) =
         record.timestamp().and_then(|time| jiff::Timestamp::from_millisecond(time).ok())
@@ -87,12 +95,10 @@ fn as_text(record: &Record<'_>) -> String {
         let value = value.map_or("null".into(), String::from_utf8_lossy);
         let _ = write!(text, "\n    {name}: {value}");
     }
-    let value = record.value().map_or("(tombstone)".into(), String::from_utf8_lossy);
-    let _ = write!(text, "\n  {value}");
     text
 }
 
-fn as_json(record: &Record<'_>) -> String {
+pub(super) fn as_json(record: &Record<'_>) -> String {
     let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
     let value = record
         .value()

@@ -9,6 +9,8 @@ mod completions;
 mod config;
 mod context;
 mod demo;
+mod dlq;
+mod dlq_replay;
 mod error;
 mod forward;
 pub mod generate;
@@ -16,6 +18,10 @@ mod hub;
 mod inspect;
 mod output;
 mod produce;
+mod rows;
+mod run;
+mod run_input;
+mod runs;
 mod signals;
 mod stage;
 mod summary;
@@ -100,6 +106,12 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// Send a file's lines to a topic
     Produce(produce::ProduceArgs),
+    /// Send a file through a pipeline as one run, and follow its books
+    Run(run::RunArgs),
+    /// Print runs and their books
+    Runs(runs::RunsArgs),
+    /// Look into the dead letters, and send them back
+    Dlq(dlq::DlqArgs),
     /// Look into a topic
     Inspect(inspect::InspectArgs),
     /// Write records of a known workload
@@ -155,6 +167,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Check => check::run(&context),
             Command::Topics(args) => topics::run(&args, &context).await,
             Command::Produce(args) => produce::run(&args, &context),
+            Command::Run(args) => run::run(&args, &context),
+            Command::Runs(args) => runs::run(&args, &context),
+            Command::Dlq(args) => dlq::run(&args, &context),
             Command::Inspect(args) => inspect::run(&args, &context),
             Command::Generate(_) | Command::Completions(_) | Command::Config(_) => Ok(()),
         }

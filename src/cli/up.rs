@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use clap::Args;
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 
 use super::{
     CliError,
@@ -13,13 +14,14 @@ use super::{
     signals, summary, topics,
 };
 use crate::{
-    broker::{Admin, Broker, OutRecord, Producer, topics as changes},
+    broker::{Admin, Broker, OutRecord, Producer, StartAt, topics as changes},
     lineage::{
         EventType, Job, Run, RunEvent,
         facets::{JobType, ProcessingEngine, ProcessingType},
     },
     pipeline::ProjectPlan,
-    record::HeaderBytes,
+    record::{HeaderBytes, Topic},
+    runs::Tracker,
     runtime::Shutdown,
     stage::ParentRun,
 };
@@ -72,6 +74,8 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError
 pub(super) struct Hub {
     stages: Vec<RunningStage>,
     forwarder: Option<Forwarder>,
+    /// Writes the ends of bounded runs; ends with the forwarder.
+    tracker: Option<JoinHandle<()>>,
     pipelines: PipelineRuns,
     /// Ends the forwarder, after the stages have said their last.
     forward_shutdown: Shutdown,
@@ -98,6 +102,7 @@ impl Hub {
         } else {
             Some(Forwarder::start(context, broker, &forward_shutdown)?)
         };
+        let tracker = track(context, broker, &forward_shutdown)?;
         let pipelines = PipelineRuns::start(context, plan, broker)?;
         let mut stages = Vec::new();
         for (parent, pipeline) in pipelines.parents.iter().zip(&plan.pipelines) {
@@ -110,7 +115,7 @@ impl Hub {
                 stages.push(RunningStage::start(context, broker, stage, &scale, parent, shutdown)?);
             }
         }
-        Ok(Self { stages, forwarder, pipelines, forward_shutdown })
+        Ok(Self { stages, forwarder, tracker, pipelines, forward_shutdown })
     }
 
     pub(super) fn watched(&self) -> Vec<summary::Watched> {
@@ -132,8 +137,29 @@ impl Hub {
             self.forward_shutdown.cancel();
             forwarder.join().await;
         }
+        self.forward_shutdown.cancel();
+        if let Some(tracker) = self.tracker
+            && tracker.await.is_err()
+        {
+            tracing::error!("the run tracker panicked; this is a bug, please report it");
+        }
         outcome.and(told)
     }
+}
+
+/// The run tracker in this process; without lineage there are no runs to track.
+fn track(
+    context: &Context,
+    broker: &Broker,
+    shutdown: &Shutdown,
+) -> Result<Option<JoinHandle<()>>, CliError> {
+    if !context.config.lineage.enabled {
+        return Ok(None);
+    }
+    let topic: Topic = context.config.lineage.topic.as_str().into();
+    let tracker = Tracker::open(broker, &topic, StartAt::Beginning)?;
+    let shutdown = shutdown.clone();
+    Ok(Some(tokio::task::spawn_blocking(move || tracker.run(&shutdown))))
 }
 
 /// Gives the forwarder a moment for the last events; what is left waits in Kafka.
@@ -180,7 +206,7 @@ fn scales(args: &UpArgs, plan: &ProjectPlan) -> Result<BTreeMap<String, usize>, 
 /// The pipelines' own runs, which begin and end with this process.
 struct PipelineRuns {
     parents: Vec<ParentRun>,
-    topic: Option<crate::record::Topic>,
+    topic: Option<Topic>,
     producer: Producer,
 }
 

@@ -32,7 +32,7 @@ impl Envelope<'_> {
     /// the envelope's. The run header is the record's own and stays.
     pub fn headers(&self, record: &Record<'_>, headers: &mut HeaderBytes) {
         headers.clear();
-        for (name, value) in record.headers().filter(|(name, _)| !name.starts_with(PREFIX)) {
+        for (name, value) in own_headers(record) {
             headers.push(name, value);
         }
         let Position { topic, partition, offset } = record.position();
@@ -48,6 +48,13 @@ impl Envelope<'_> {
             add(TIMESTAMP, &timestamp.to_string());
         }
     }
+}
+
+/// A record's headers but for those of an envelope.
+pub fn own_headers<'a>(
+    record: &Record<'a>,
+) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + use<'a> {
+    record.headers().filter(|(name, _)| !name.starts_with(PREFIX))
 }
 
 fn shortened(error: &str) -> &str {

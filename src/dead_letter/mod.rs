@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! bad record -> envelope (its own key, value, headers + where and why) -> <input topic>.dlq
+//!     ^                                                                        |
+//!     `------------------------- queue: replayed once, and marked -------------'
 //! ```
 //!
 //! # Not here
@@ -10,5 +12,6 @@
 //! out in the same transaction as what came of its neighbours.
 
 mod envelope;
+pub mod queue;
 
-pub use envelope::{DeadLetter, Envelope};
+pub use envelope::{DeadLetter, Envelope, own_headers};

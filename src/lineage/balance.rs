@@ -85,6 +85,56 @@ impl Facet<OfRun> for Balance {
     const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/balance-1-0-0.json#/$defs/RunFacet";
 }
 
+/// The run facet `lineageHub_delta`: what one transaction adds to the books of a
+/// stage's part in a bounded run.
+///
+/// It is added up rather than replaced: each is committed with the records that
+/// it counts, so their sum is exact whichever replicas came and died meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delta {
+    pub replica: String,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub by_partition: Vec<PartitionBalance>,
+}
+
+impl Delta {
+    /// The totals are the sum of the partitions.
+    pub fn new(replica: impl Into<String>, by_partition: Vec<PartitionBalance>) -> Self {
+        let Balance { replica, counts, by_partition } = Balance::new(replica, by_partition);
+        Self { replica, counts, by_partition }
+    }
+}
+
+impl Facet<OfRun> for Delta {
+    const KEY: &'static str = "lineageHub_delta";
+    const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/delta-1-0-0.json#/$defs/RunFacet";
+}
+
+/// The run facet `lineageHub_graph`: the stages that a bounded run goes through,
+/// stated at its start, so that whoever reads the lineage topic alone knows when
+/// the run is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunGraph {
+    /// In the order of the way of a record.
+    pub stages: Vec<GraphStage>,
+}
+
+/// A stage, by its job, and the topics that it is between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphStage {
+    /// The job's name.
+    pub job: String,
+    pub from: String,
+    pub to: String,
+}
+
+impl Facet<OfRun> for RunGraph {
+    const KEY: &'static str = "lineageHub_graph";
+    const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/graph-1-0-0.json#/$defs/RunFacet";
+}
+
 /// The run facet `lineageHub_total`: how many records a bounded run is of,
 /// stated once by the one who started it, in the transaction of the last ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ pub mod naming;
 mod schema_tests;
 pub mod validate;
 
-pub use balance::{Balance, Counts, PartitionBalance, RunTotal};
+pub use balance::{Balance, Counts, Delta, GraphStage, PartitionBalance, RunGraph, RunTotal};
 pub use config::LineageConfig;
 pub use event::{EventType, InputDataset, Job, OutputDataset, Run, RunEvent};
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{HeaderIter, Position, RUN_HEADER, Topic, headers};
+use super::{HeaderIter, Position, REPLAY_HEADER, RUN_HEADER, Topic, headers};
 
 /// What a poll took from one partition, in the order of its offsets.
 ///
@@ -141,6 +141,16 @@ impl<'a> Record<'a> {
             return None;
         }
         self.headers().filter(|(key, _)| *key == RUN_HEADER).last().and_then(|(_, value)| value)
+    }
+
+    /// The stage that alone is to work on the record: a dead letter replayed to this topic.
+    pub fn replayed_for(&self) -> Option<&'a str> {
+        if !self.has_headers() {
+            return None;
+        }
+        let (_, value) = self.headers().filter(|(key, _)| *key == REPLAY_HEADER).last()?;
+        let (topic, stage) = std::str::from_utf8(value?).ok()?.split_once(' ')?;
+        (topic == &*self.block.topic).then_some(stage)
     }
 
     /// Bytes of key, value and headers: what was written, not what keeping it takes.

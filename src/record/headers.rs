@@ -6,6 +6,10 @@
 /// Names the bounded run that a record belongs to; its value is the run's UUID as text.
 pub const RUN_HEADER: &str = "lineage-hub-run";
 
+/// Names the stage that a replayed dead letter is for: `TOPIC PIPELINE/STAGE`. Other
+/// stages that read the topic have worked on the record before, and leave it out.
+pub const REPLAY_HEADER: &str = "lineage-hub-replay";
+
 /// Headers to be sent with a record, or those of one that came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderBytes(Vec<u8>);

@@ -9,10 +9,10 @@ mod headers;
 mod rows;
 
 pub use block::{Block, Record};
-pub use headers::{HeaderBytes, HeaderIter, RUN_HEADER};
+pub use headers::{HeaderBytes, HeaderIter, REPLAY_HEADER, RUN_HEADER};
 pub use rows::EncodedRows;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// The name of a topic; cheap to clone.
 pub type Topic = Arc<str>;
@@ -31,6 +31,26 @@ impl fmt::Display for Position {
     }
 }
 
+/// The text is no position.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no position; write TOPIC/PARTITION@OFFSET, such as orders/3@1287")]
+pub struct NoPosition(String);
+
+impl FromStr for Position {
+    type Err = NoPosition;
+
+    fn from_str(text: &str) -> Result<Self, NoPosition> {
+        let parse = || {
+            let (topic, place) = text.rsplit_once('/')?;
+            let (partition, offset) = place.split_once('@')?;
+            let partition = partition.parse().ok().filter(|partition| *partition >= 0)?;
+            let offset = offset.parse().ok().filter(|offset| *offset >= 0)?;
+            (!topic.is_empty()).then(|| Self { topic: topic.into(), partition, offset })
+        };
+        parse().ok_or_else(|| NoPosition(text.to_owned()))
+    }
+}
+
 /// What a failure asks of whoever meets it; decided where the cause is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
@@ -42,4 +62,18 @@ pub enum Recovery {
     DeadLetter,
     /// Ours or the operator's to mend: the stage ends with the error.
     Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_reads_back_and_other_text_is_refused() {
+        let position = Position { topic: "a.b".into(), partition: 3, offset: 1287 };
+        assert_eq!(position.to_string().parse(), Ok(position));
+        for text in ["", "a", "a/1", "a@1", "/1@2", "a/-1@2", "a/1@-2", "a/x@2"] {
+            assert!(text.parse::<Position>().is_err(), "{text}");
+        }
+    }
 }

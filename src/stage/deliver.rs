@@ -5,14 +5,17 @@
 //! the very same code.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use uuid::Uuid;
 
-use super::{Account, Processed, StageError, StageEvents, TaskStatus, process::DeadRecord};
+use super::{
+    Account, Processed, RunCounts, StageError, StageEvents, TaskStatus, process::DeadRecord,
+};
 use crate::{
     broker::{CommittedOffset, OffsetCommit, OutRecord, Produce},
     dead_letter::Envelope,
@@ -46,6 +49,8 @@ pub struct Deliverer<P> {
     producer: P,
     options: DelivererOptions,
     holdings: BTreeMap<i32, Holding>,
+    /// What the open transaction holds of bounded runs, by input partition.
+    runs: BTreeMap<Uuid, BTreeMap<i32, Counts>>,
     /// Partitions were forgotten and not assigned anew: their accounts still
     /// name the run, so whoever takes them over closes it.
     forgotten: bool,
@@ -100,6 +105,7 @@ impl<P: Produce> Deliverer<P> {
             producer,
             options,
             holdings: BTreeMap::new(),
+            runs: BTreeMap::new(),
             forgotten: false,
             open: None,
             window: Window::default(),
@@ -167,6 +173,10 @@ impl<P: Produce> Deliverer<P> {
         holding.account.total += processed.counts;
         holding.next_offset = next_offset;
         holding.changed = true;
+        for RunCounts { run, counts } in &processed.runs {
+            let partitions = self.runs.entry(*run).or_default();
+            *partitions.entry(block.partition()).or_default() += *counts;
+        }
         self.options.events.count_unmet(&processed.unmet);
         self.options.status.open(processed.counts);
         self.judge(processed)
@@ -179,7 +189,7 @@ impl<P: Produce> Deliverer<P> {
         if self.window.read < window {
             return Ok(());
         }
-        let Window { read, dead } = std::mem::take(&mut self.window);
+        let Window { read, dead } = mem::take(&mut self.window);
         if dead as f64 <= share_max * read as f64 {
             return Ok(());
         }
@@ -227,6 +237,10 @@ impl<P: Produce> Deliverer<P> {
         {
             let counts = self.run_counts();
             let event = self.options.events.progress(EventType::Running, &counts, None, now);
+            self.send_event(event, now)?;
+        }
+        for (run, counts) in mem::take(&mut self.runs) {
+            let event = self.options.events.bounded(EventType::Running, run, &counts, None);
             self.send_event(event, now)?;
         }
         let offsets = self.offsets();
@@ -295,14 +309,28 @@ impl<P: Produce> Deliverer<P> {
     }
 
     /// Aborts what is open, and says that the run failed with what it had committed.
-    pub fn fail(&mut self, error: &StageError, now: Instant) -> Result<(), StageError> {
+    /// So did the bounded runs that records under way are of: those of the open
+    /// transaction, and `runs`.
+    pub fn fail(
+        &mut self,
+        error: &StageError,
+        runs: &[Uuid],
+        now: Instant,
+    ) -> Result<(), StageError> {
         self.producer.abort()?;
         self.open = None;
+        let mut failed: BTreeSet<Uuid> = mem::take(&mut self.runs).into_keys().collect();
+        failed.extend(runs);
+        for run in failed {
+            let event =
+                self.options.events.bounded(EventType::Fail, run, &BTreeMap::new(), Some(error));
+            self.send_event(event, now)?;
+        }
         self.holdings.values_mut().for_each(Holding::restore);
         self.options.events.aborted();
         self.options.status.failed(error);
         if !self.options.events.is_started() || self.forgotten {
-            return Ok(());
+            return self.commit(now);
         }
         let counts = self.run_counts();
         let event = self.options.events.progress(EventType::Fail, &counts, Some(error), now);
@@ -331,6 +359,7 @@ impl<P: Produce> Deliverer<P> {
     fn forget(&mut self) {
         self.forgotten |= !self.holdings.is_empty();
         self.holdings.clear();
+        self.runs.clear();
         self.window = Window::default();
         self.options.events.aborted();
         self.options.status.aborted();

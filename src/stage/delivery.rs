@@ -7,6 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use uuid::Uuid;
 
 use super::{
     Deliverer, StageConfig, StageError, TaskStatus,
@@ -72,7 +73,7 @@ impl<P: Produce> Delivery<P> {
         let now = Instant::now();
         let wait = self.deliverer.due().map_or(IDLE, |due| due.saturating_duration_since(now));
         let done = match self.inbox.recv_timeout(wait.min(IDLE)) {
-            Ok(Command::End { failure, done }) => return self.end(failure, &done),
+            Ok(Command::End { failure, runs, done }) => return self.end(failure, &runs, &done),
             Ok(command) => self.obey(command),
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => return Ok(Outcome::Ended),
@@ -119,11 +120,16 @@ impl<P: Produce> Delivery<P> {
     }
 
     /// Whoever waits for the answer may have gone; the end is the same.
-    fn end(&mut self, failure: Option<StageError>, done: &Sender<Ending>) -> Result<Outcome, ()> {
+    fn end(
+        &mut self,
+        failure: Option<StageError>,
+        runs: &[Uuid],
+        done: &Sender<Ending>,
+    ) -> Result<Outcome, ()> {
         let outcome = match failure {
             None => self.deliverer.finish(Instant::now()),
             Some(failure) => {
-                self.tell(&failure);
+                self.tell(&failure, runs);
                 let _ = done.send(Ending::Done(Err(failure)));
                 return Ok(Outcome::Ended);
             }
@@ -141,8 +147,8 @@ impl<P: Produce> Delivery<P> {
     }
 
     /// Tells lineage that the run failed, as well as that still goes.
-    fn tell(&mut self, failure: &StageError) {
-        if let Err(error) = self.deliverer.fail(failure, Instant::now()) {
+    fn tell(&mut self, failure: &StageError, runs: &[Uuid]) {
+        if let Err(error) = self.deliverer.fail(failure, runs, Instant::now()) {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "could not report the failure in lineage");
         }
@@ -152,7 +158,7 @@ impl<P: Produce> Delivery<P> {
     fn recover(&mut self, error: StageError) -> Result<(), ()> {
         let recovery = error.recovery();
         if matches!(recovery, Recovery::Stop | Recovery::DeadLetter) {
-            self.tell(&error);
+            self.tell(&error, &[]);
             let _ = self.outbox.send(Notice::Failed(error));
             return Err(());
         }

@@ -18,7 +18,7 @@ use super::{StageError, deliver::LineageRecord};
 use crate::{
     codec::schema::format_type,
     lineage::{
-        Balance, Counts, EventType, InputDataset, Job, OutputDataset, PartitionBalance, Run,
+        Balance, Counts, Delta, EventType, InputDataset, Job, OutputDataset, PartitionBalance, Run,
         RunEvent,
         facets::{
             self, Assertion, DataQualityAssertions, DataSource, Documentation, ErrorMessage,
@@ -68,12 +68,15 @@ enum Started {
 #[derive(Debug)]
 pub struct StageEvents {
     options: EventOptions,
+    pipeline: String,
     from: Topic,
     run: Uuid,
     started: Started,
     running_due: Option<Instant>,
     run_facets: facets::Facets<OfRun>,
     job: Job,
+    /// The same job, as it is in a bounded run.
+    bounded_job: Job,
     input: InputDataset,
     output: OutputDataset,
     expectations: Vec<(String, String)>,
@@ -92,12 +95,14 @@ impl StageEvents {
             .map(|expectation| (expectation.name.clone(), expectation.that.clone()))
             .collect();
         Self {
+            pipeline: plan.pipeline.clone(),
             from: plan.from.name.as_str().into(),
             run: ids::new_run(),
             started: Started::No,
             running_due: None,
             run_facets: run_facets(&options),
-            job: job(plan, &options),
+            job: job(plan, &options, &JobType::streaming_stage(options.running_interval)),
+            bounded_job: job(plan, &options, &JobType::bounded_stage()),
             input: input(plan, &options.datasets),
             output: output(plan, &options.datasets),
             unmet: vec![(0, 0); expectations.len()],
@@ -213,27 +218,60 @@ impl StageEvents {
         counts: &BTreeMap<i32, Counts>,
         error: Option<&str>,
     ) -> RunEvent {
-        let topic = self.from.to_string();
-        let by_partition = counts.iter().map(|(partition, counts)| PartitionBalance {
-            topic: topic.clone(),
-            partition: *partition,
-            counts: *counts,
-        });
-        let balance = Balance::new(&self.options.replica, by_partition.collect());
+        let balance = Balance::new(&self.options.replica, self.by_partition(counts));
         let total = balance.counts;
         let mut run = Run { id: run, facets: self.run_facets.clone() };
         run.facets.set(&balance);
         if let Some(error) = error {
             run.facets.set(&ErrorMessage::new(error));
         }
+        let mut event = self.between(kind, run, self.job.clone(), total);
+        if !self.expectations.is_empty()
+            && let Some(output) = event.outputs.first_mut()
+        {
+            output.facets.set(&self.assertions());
+        }
+        event
+    }
+
+    /// An event of this stage's part in the bounded run `run`: its start, what a
+    /// transaction adds to its books, or why it failed.
+    pub fn bounded(
+        &self,
+        kind: EventType,
+        run: Uuid,
+        counts: &BTreeMap<i32, Counts>,
+        error: Option<&StageError>,
+    ) -> Option<LineageRecord> {
+        let parent =
+            ParentJob { namespace: self.job.namespace.clone(), name: self.pipeline.clone() };
+        let mut part = Run::new(ids::stage_run(run, &self.job.name));
+        part.facets.set(&ProcessingEngine::default());
+        part.facets.set(&Parent::root(ParentRef::new(run, parent)));
+        let delta = Delta::new(&self.options.replica, self.by_partition(counts));
+        part.facets.set(&delta);
+        if let Some(error) = error {
+            part.facets.set(&ErrorMessage::new(chain(error)));
+        }
+        self.record(self.between(kind, part, self.bounded_job.clone(), delta.counts))
+    }
+
+    fn by_partition(&self, counts: &BTreeMap<i32, Counts>) -> Vec<PartitionBalance> {
+        let by_partition = counts.iter().map(|(partition, counts)| PartitionBalance {
+            topic: self.from.to_string(),
+            partition: *partition,
+            counts: *counts,
+        });
+        by_partition.collect()
+    }
+
+    /// An event between this stage's datasets.
+    fn between(&self, kind: EventType, run: Run, job: Job, total: Counts) -> RunEvent {
         let mut input = self.input.clone();
         input.input_facets.set(&InputStatistics { rows: total.read, bytes: total.bytes_in });
         let mut output = self.output.clone();
         output.output_facets.set(&OutputStatistics { rows: total.out, bytes: total.bytes_out });
-        if !self.expectations.is_empty() {
-            output.facets.set(&self.assertions());
-        }
-        let mut event = RunEvent::new(kind, Timestamp::now(), run, self.job.clone());
+        let mut event = RunEvent::new(kind, Timestamp::now(), run, job);
         event.inputs.push(input);
         event.outputs.push(output);
         event
@@ -270,9 +308,9 @@ fn run_facets(options: &EventOptions) -> facets::Facets<OfRun> {
     facets
 }
 
-fn job(plan: &StagePlan, options: &EventOptions) -> Job {
+fn job(plan: &StagePlan, options: &EventOptions, job_type: &JobType) -> Job {
     let mut job = Job::new(&plan.namespace, job_name(&plan.pipeline, &plan.stage));
-    job.facets.set(&JobType::streaming_stage(options.running_interval));
+    job.facets.set(job_type);
     let sql = if options.strip_literals { strip_literals(&plan.sql) } else { plan.sql.clone() };
     job.facets.set(&Sql::new(sql));
     if let Some(description) = &plan.description {

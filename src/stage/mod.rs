@@ -22,6 +22,7 @@
 //! What is connected to what (`pipeline`), bytes (`codec`), SQL (`transform`).
 
 mod accounts;
+mod by_run;
 mod config;
 mod deliver;
 mod delivery;
@@ -35,6 +36,7 @@ mod status;
 mod task;
 
 pub use accounts::Account;
+pub use by_run::RunCounts;
 pub use config::{
     BatchConfig, CommitConfig, Compression, DeadLetterConfig, Guarantee, RetryConfig, SqlLiterals,
     StageConfig,

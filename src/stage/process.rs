@@ -24,7 +24,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{StageError, metadata_columns};
+use super::{RunCounts, StageError, by_run::by_run, metadata_columns};
 use crate::{
     broker::{OutBatch, SetParts},
     codec::json::{DecodeConfig, Decoder, EncodeConfig, EncodeError, Encoder},
@@ -72,12 +72,16 @@ pub struct Processed {
     /// Ascending by record.
     pub dead: Vec<DeadRecord>,
     pub counts: Counts,
+    /// The part of `counts` that is of bounded runs.
+    pub runs: Vec<RunCounts>,
     /// For each expectation of the stage, the rows that failed it.
     pub unmet: Vec<u64>,
 }
 
 /// What a [`Processor`] is made of.
 pub struct ProcessorParts<'a> {
+    /// `PIPELINE/STAGE`.
+    pub stage: String,
     pub from: &'a Topic,
     pub to: &'a Topic,
     pub input: &'a Schema,
@@ -93,6 +97,7 @@ pub struct ProcessorParts<'a> {
 
 /// The work of a stage on one block after another; each task has its own.
 pub struct Processor {
+    stage: String,
     decoder: Decoder,
     transform: Box<dyn Transform>,
     expectations: Expectations,
@@ -109,7 +114,7 @@ pub struct Processor {
 
 impl Processor {
     pub fn new(parts: ProcessorParts<'_>) -> Result<Self, StageError> {
-        let ProcessorParts { from, to, input, transform, expectations, key, decode, encode } =
+        let ProcessorParts { stage, from, to, input, transform, expectations, key, decode, encode } =
             parts;
         let decoder = Decoder::new(input, decode)
             .map_err(|source| StageError::Decode { topic: from.clone(), source })?;
@@ -126,6 +131,7 @@ impl Processor {
         let metadata = transform.metadata_columns().iter().map(|column| Arc::new(column.field()));
         let input = Arc::new(Schema::new(fields.chain(metadata).collect::<Vec<_>>()));
         Ok(Self {
+            stage,
             decoder,
             transform,
             expectations,
@@ -150,6 +156,9 @@ impl Processor {
         for (index, record) in work.block.iter().enumerate() {
             let index = index as u32;
             work.counts.bytes_in += record.size() as u64;
+            if record.replayed_for().is_some_and(|stage| stage != self.stage) {
+                continue;
+            }
             let Some(value) = record.value() else {
                 work.tombstones.push(index);
                 continue;
@@ -371,6 +380,7 @@ impl<'a> Work<'a> {
             bytes_out: output.size() as u64,
             ..self.counts
         };
-        Processed { output, dead: self.dead, counts, unmet: self.unmet }
+        let runs = by_run(&output, &self.dead);
+        Processed { output, dead: self.dead, counts, runs, unmet: self.unmet }
     }
 }

@@ -163,7 +163,7 @@ impl Seat {
         let compression = self.plan.to.compression.as_deref();
         let producer = TransactionalProducer::connect(
             &self.broker,
-            consumer.group(),
+            Some(consumer.group()),
             TransactionalOptions {
                 transactional_id: exactly_once.then(|| self.id.clone()),
                 transaction_timeout: config.transaction_timeout,
@@ -195,6 +195,7 @@ pub fn processor(plan: &StagePlan) -> Result<Processor, StageError> {
         }
     }
     Processor::new(ProcessorParts {
+        stage: plan.id(),
         from: &plan.from.name.as_str().into(),
         to: &plan.to.name.as_str().into(),
         input: &plan.from.schema,

@@ -13,9 +13,11 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use uuid::Uuid;
 
 use super::{
-    Deliverer, Processed, Processor, StageConfig, StageError, TaskStatus, delivery::Delivery,
+    Deliverer, Processed, Processor, StageConfig, StageError, TaskStatus, by_run::runs_of,
+    delivery::Delivery,
 };
 use crate::{
     broker::{
@@ -61,6 +63,8 @@ pub(super) enum Command {
     },
     End {
         failure: Option<StageError>,
+        /// Bounded runs whose records met the failure.
+        runs: Vec<Uuid>,
         done: Sender<Ending>,
     },
 }
@@ -134,6 +138,7 @@ pub(super) fn run<P: Produce + Send + 'static>(
         blocks: BTreeMap::new(),
         changes: Vec::new(),
         epoch: 0,
+        failed_runs: Vec::new(),
         backoff: Backoff::new(config.retry.backoff_min, config.retry.backoff_max),
         shutdown,
     };
@@ -170,6 +175,8 @@ struct Task {
     /// Changes of the assignment that wait for the queue.
     changes: Vec<Rebalance>,
     epoch: u64,
+    /// Bounded runs that have records in the block that could not be worked on.
+    failed_runs: Vec<Uuid>,
     backoff: Backoff,
     shutdown: Shutdown,
 }
@@ -205,7 +212,11 @@ impl Task {
     fn process(&mut self) -> Result<(), StageError> {
         let epoch = self.epoch;
         while let Some((_, block)) = self.blocks.pop_first() {
-            let processed = self.processor.process(&Arc::new(block))?;
+            let block = Arc::new(block);
+            let processed = self
+                .processor
+                .process(&block)
+                .inspect_err(|_| self.failed_runs = runs_of(&block))?;
             self.hand_over(Command::Work { epoch, processed })?;
             if self.epoch != epoch {
                 break;
@@ -322,7 +333,8 @@ impl Task {
         let mut failure = outcome.err();
         loop {
             let (done, answer) = bounded(1);
-            let end = Command::End { failure: failure.take(), done };
+            let runs = mem::take(&mut self.failed_runs);
+            let end = Command::End { failure: failure.take(), runs, done };
             match self.commands.send_deadline(end, deadline) {
                 Ok(()) => {}
                 // The failure was the delivery thread's own: it has told, and ended.

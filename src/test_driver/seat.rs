@@ -150,7 +150,8 @@ impl Seat {
 
     fn work(&mut self, block: Block, now: Instant) -> Result<(), StageError> {
         let (partition, next) = (block.partition(), block.next_offset());
-        let processed = self.processor.process(&Arc::new(block))?;
+        let block = Arc::new(block);
+        let processed = self.processor.process(&block)?;
         self.deliverer.deliver(&processed, now)?;
         self.positions.extend(next.map(|next| (partition, next)));
         Ok(())
@@ -212,7 +213,7 @@ impl Seat {
     }
 
     fn fail(&mut self, error: StageError, now: Instant) {
-        if let Err(error) = self.deliverer.fail(&error, now) {
+        if let Err(error) = self.deliverer.fail(&error, &[], now) {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "could not report the failure in lineage");
         }

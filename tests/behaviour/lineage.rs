@@ -14,7 +14,7 @@ use super::{STAGE, driver, project};
 const CORE: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json";
 
 /// OpenLineage's schemas and those of our own facets.
-fn schemas() -> Registry<'static> {
+pub(crate) fn schemas() -> Registry<'static> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut registry = Registry::new();
     for folder in ["tests/openlineage-spec", "tests/openlineage-spec/facets", "docs/openlineage"] {
@@ -31,7 +31,7 @@ fn schemas() -> Registry<'static> {
 }
 
 /// Holds an event and each of its facets against the schemas that they name.
-fn assert_valid(registry: &Registry<'_>, event: &Value) {
+pub(crate) fn assert_valid(registry: &Registry<'_>, event: &Value) {
     let check = |schema: &str, value: &Value| {
         let validator = jsonschema::options()
             .with_registry(registry)

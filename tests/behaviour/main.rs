@@ -11,6 +11,7 @@ mod lineage;
 mod orders;
 mod random;
 mod records;
+mod runs;
 mod setters;
 mod transactions;
 

@@ -14,11 +14,13 @@
 mod cli_errors;
 mod commands;
 mod crash;
+mod dlq;
 mod flow;
 mod forwarding;
 mod kafka_tools;
 mod keys;
 mod limits;
 mod replicas;
+mod runs;
 mod support;
 mod topics;

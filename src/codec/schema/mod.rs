@@ -57,6 +57,12 @@ pub fn format_type(field: &Field) -> String {
     text
 }
 
+/// Whether the type's values are text in JSON.
+pub fn is_text(field: &Field) -> bool {
+    use DataType::{Binary, Date32, Time64, Timestamp, Utf8};
+    matches!(field.data_type(), Utf8 | Binary | Date32 | Time64(_) | Timestamp(..))
+}
+
 /// The field that reads back what [`super::json::Encoder`] writes of `field`:
 /// views and dictionaries become plain, unsigned integers the next wider
 /// signed type, intervals and durations text. Metadata is dropped, and decimals

@@ -1,0 +1,244 @@
+//! A bounded run: records that somebody sent with a run header, and what became
+//! of them from stage to stage.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{RunState, event::LineageEvent};
+use crate::lineage::{Counts, EventType, GraphStage, RunTotal};
+
+/// A bounded run of a pipeline.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BoundedRun {
+    pub id: Uuid,
+    pub namespace: String,
+    pub pipeline: String,
+    pub state: RunState,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    /// What its starter sent; unknown until all is sent.
+    pub total: Option<RunTotal>,
+    /// The stages that it goes through, in the order of the way of a record.
+    pub graph: Vec<GraphStage>,
+    /// By job. A stage that is not in the graph reads a topic of the run for a
+    /// pipeline of its own: it is shown, and not waited for.
+    pub parts: BTreeMap<String, Part>,
+    pub error: Option<String>,
+    /// The event that began it: what its end repeats.
+    #[serde(skip)]
+    pub(super) start: Option<Box<[u8]>>,
+}
+
+/// A stage's part in a bounded run.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    pub state: RunState,
+    pub counts: Counts,
+    pub by_replica: BTreeMap<String, Counts>,
+    pub error: Option<String>,
+    #[serde(skip)]
+    pub(super) start: Option<Box<[u8]>>,
+}
+
+/// An end that the books of a run call for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    /// `None`: of the pipeline.
+    pub(super) job: Option<String>,
+    pub(super) kind: EventType,
+    pub(super) counts: Counts,
+    pub(super) error: Option<String>,
+}
+
+impl BoundedRun {
+    pub(super) fn new(id: Uuid) -> Self {
+        Self {
+            id,
+            namespace: String::new(),
+            pipeline: String::new(),
+            state: RunState::Running,
+            started: None,
+            ended: None,
+            total: None,
+            graph: Vec::new(),
+            parts: BTreeMap::new(),
+            error: None,
+            start: None,
+        }
+    }
+
+    /// Takes in an event of the pipeline's own run.
+    pub(super) fn fold(&mut self, event: LineageEvent, bytes: &[u8]) {
+        let LineageEvent { event_type, event_time, run, job, .. } = event;
+        (self.namespace, self.pipeline) = (job.namespace, job.name);
+        if event_type == EventType::Start {
+            self.started = Some(event_time);
+            self.start = Some(bytes.into());
+        }
+        if let Some(graph) = run.facets.graph {
+            self.graph = graph.stages;
+        }
+        self.total = run.facets.total.or(self.total.take());
+        if let Some(state) = RunState::after(event_type)
+            && !self.state.is_ended()
+        {
+            self.state = state;
+            if state.is_ended() {
+                self.ended = Some(event_time);
+                self.start = None;
+            }
+        }
+        self.error = run.facets.error.map(|error| error.message).or(self.error.take());
+    }
+
+    /// Takes in an event of a stage's part.
+    pub(super) fn fold_part(&mut self, event: LineageEvent, bytes: &[u8]) {
+        let LineageEvent { event_type, run, job, .. } = event;
+        let part = self.parts.entry(job.name).or_default();
+        if event_type == EventType::Start && !part.state.is_ended() {
+            part.start = Some(bytes.into());
+        }
+        if let Some(delta) = run.facets.delta {
+            part.counts += delta.counts;
+            if delta.counts != Counts::default() {
+                *part.by_replica.entry(delta.replica).or_default() += delta.counts;
+            }
+        }
+        if let Some(state) = RunState::after(event_type)
+            && !part.state.is_ended()
+        {
+            part.state = state;
+            if state.is_ended() {
+                part.start = None;
+            }
+        }
+        part.error = run.facets.error.map(|error| error.message).or(part.error.take());
+    }
+
+    /// Records that a stage of the graph is to take in; `None` while those before
+    /// it, or the starter, have not said their last.
+    pub fn expected(&self, stage: &GraphStage) -> Option<u64> {
+        let ends = self.ends();
+        self.expected_after(stage, &ends)
+    }
+
+    fn expected_after(&self, stage: &GraphStage, ends: &[End]) -> Option<u64> {
+        let total = self.total.as_ref()?;
+        let mut expected = if total.topic == stage.from { total.records } else { 0 };
+        for before in self.graph.iter().filter(|before| before.to == stage.from) {
+            let part = self.parts.get(&before.job);
+            let is_due = ends.iter().any(|end| {
+                end.job.as_ref() == Some(&before.job) && end.kind == EventType::Complete
+            });
+            let is_complete = part.is_some_and(|part| part.state == RunState::Complete);
+            if !is_complete && !is_due {
+                return None;
+            }
+            expected += part.map_or(0, |part| part.counts.out);
+        }
+        Some(expected)
+    }
+
+    /// The ends that the books call for and that nobody has told yet.
+    pub(super) fn ends(&self) -> Vec<End> {
+        let mut ends = Vec::new();
+        if self.state.is_ended() || self.graph.is_empty() {
+            return ends;
+        }
+        for stage in &self.graph {
+            let part = self.parts.get(&stage.job).cloned().unwrap_or_default();
+            if part.state.is_ended() {
+                continue;
+            }
+            let Some(expected) = self.expected_after(stage, &ends) else { continue };
+            let Counts { read, .. } = part.counts;
+            let (kind, error) = if read > expected {
+                let error = format!("{} took in {read} records of {expected}", stage.job);
+                (EventType::Fail, Some(error))
+            } else if read == expected && part.counts.balances() {
+                (EventType::Complete, None)
+            } else {
+                continue;
+            };
+            ends.push(End { job: Some(stage.job.clone()), kind, counts: part.counts, error });
+        }
+        ends.extend(self.own_end(&ends));
+        ends
+    }
+
+    /// The pipeline's end, with these ends of its stages.
+    fn own_end(&self, ends: &[End]) -> Option<End> {
+        let failure = |job: &str| {
+            let told = self.parts.get(job).filter(|part| part.state == RunState::Failed);
+            let told = told.map(|part| part.error.clone().unwrap_or_default());
+            let due = ends.iter().find(|end| end.job.as_deref() == Some(job));
+            told.or_else(|| due.and_then(|end| end.error.clone()))
+        };
+        let failed = self.graph.iter().find_map(|stage| Some((stage, failure(&stage.job)?)));
+        let counts = self.counts();
+        if let Some((stage, error)) = failed {
+            let error = Some(format!("{} failed: {error}", stage.job));
+            return Some(End { job: None, kind: EventType::Fail, counts, error });
+        }
+        let is_complete = |stage: &GraphStage| {
+            let told =
+                self.parts.get(&stage.job).is_some_and(|part| part.state == RunState::Complete);
+            told || ends.iter().any(|end| end.job.as_ref() == Some(&stage.job))
+        };
+        self.graph.iter().all(is_complete).then_some(End {
+            job: None,
+            kind: EventType::Complete,
+            counts,
+            error: None,
+        })
+    }
+
+    /// The books of the whole: what was sent in, what came out at the ends, and
+    /// what was left out or died on the way.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for stage in &self.graph {
+            let Some(Part { counts, .. }) = self.parts.get(&stage.job) else { continue };
+            if !self.graph.iter().any(|before| before.to == stage.from) {
+                sum.read += counts.read;
+                sum.mapped += counts.mapped;
+                sum.bytes_in += counts.bytes_in;
+            }
+            if !self.graph.iter().any(|next| next.from == stage.to) {
+                sum.out += counts.out;
+                sum.bytes_out += counts.bytes_out;
+            }
+            sum.filtered += counts.filtered;
+            sum.dead_lettered += counts.dead_lettered;
+        }
+        sum
+    }
+
+    /// Whether the books are closed: every stage took in what it was to, and
+    /// accounted for it.
+    pub fn is_balanced(&self) -> bool {
+        self.total.is_some()
+            && self.graph.iter().all(|stage| {
+                let counts = self.parts.get(&stage.job).map(|part| part.counts).unwrap_or_default();
+                counts.balances() && self.sent_to(stage) == Some(counts.read)
+            })
+    }
+
+    /// Records sent to a stage so far, whether or not that was all of them.
+    pub fn sent_to(&self, stage: &GraphStage) -> Option<u64> {
+        let first = self.total.as_ref().filter(|total| total.topic == stage.from);
+        let before = self.graph.iter().filter(|before| before.to == stage.from);
+        let sent =
+            before.map(|before| self.parts.get(&before.job).map_or(0, |part| part.counts.out));
+        let is_first = !self.graph.iter().any(|before| before.to == stage.from);
+        if is_first && first.is_none() {
+            return None;
+        }
+        Some(first.map_or(0, |total| total.records) + sent.sum::<u64>())
+    }
+}

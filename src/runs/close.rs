@@ -1,0 +1,122 @@
+//! Writes the ends of a bounded run, once whoever else would, too.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    BoundedRun, Runs, TrackerError,
+    bounded::{End, Part},
+    tracker::read_on,
+};
+use crate::{
+    broker::{Broker, OutRecord, Produce, Reader, TransactionalOptions, TransactionalProducer},
+    lineage::{
+        Balance, Counts, Run,
+        facets::{ErrorMessage, Facets, InputStatistics, OutputStatistics},
+    },
+    record::{HeaderBytes, Topic},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Writes the ends that the books of `run` call for, if nobody has.
+///
+/// The transactional id is the run's: connecting ends what another tracker has
+/// under way, and all that it had committed is read before anything is written.
+pub(super) fn close(
+    broker: &Broker,
+    topic: &Topic,
+    run: Uuid,
+    runs: &mut Runs,
+    reader: &mut Reader,
+) -> Result<(), TrackerError> {
+    let mut producer = TransactionalProducer::connect(broker, None, options(run))?;
+    reader.reach_on()?;
+    while !reader.is_at_end() {
+        read_on(reader, runs, TIMEOUT)?;
+    }
+    let Some(run) = runs.run(run) else { return Ok(()) };
+    let ends = run.ends();
+    if ends.is_empty() {
+        return Ok(());
+    }
+    producer.begin()?;
+    for end in &ends {
+        let Some((key, value)) = event(run, end) else { continue };
+        producer.send(&OutRecord {
+            topic,
+            partition: None,
+            key: Some(key.as_bytes()),
+            value: Some(&value),
+            headers: &HeaderBytes::default(),
+            timestamp: None,
+        })?;
+    }
+    Ok(producer.commit(&[])?)
+}
+
+fn options(run: Uuid) -> TransactionalOptions {
+    TransactionalOptions {
+        transactional_id: Some(format!("lineage-hub-tracker-{run}")),
+        transaction_timeout: TIMEOUT,
+        request_timeout: TIMEOUT,
+        compression: "none".to_owned(),
+        buffer_bytes: 8 << 20,
+        batch_bytes: 256 << 10,
+    }
+}
+
+/// The end of a run repeats its start: its datasets, or a backend would take the
+/// job for one without any. `None` where the start is not known, as where the
+/// topic has forgotten it.
+pub(super) fn event(run: &BoundedRun, end: &End) -> Option<(String, Vec<u8>)> {
+    let part = |job: &String| run.parts.get(job).and_then(|part: &Part| part.start.as_deref());
+    let start = end.job.as_ref().map_or(run.start.as_deref(), part)?;
+    let mut event: Value = serde_json::from_slice(start).ok()?;
+    event["eventType"] = serde_json::to_value(end.kind).ok()?;
+    event["eventTime"] = json!(format!("{:.6}", Timestamp::now()));
+    let id: Uuid = event["run"]["runId"].as_str()?.parse().ok()?;
+
+    let mut facets = Run::new(id).facets;
+    facets.set(&Balance { replica: ALL.to_owned(), counts: end.counts, by_partition: Vec::new() });
+    if let Some(error) = &end.error {
+        facets.set(&ErrorMessage::new(error));
+    }
+    let places = event["run"]["facets"].as_object_mut()?;
+    places.remove("lineageHub_delta");
+    merge(places, &facets);
+    set_statistics(&mut event, end.counts);
+    Some((id.to_string(), serde_json::to_vec(&event).ok()?))
+}
+
+/// The replica in the books of all replicas together.
+const ALL: &str = "*";
+
+fn set_statistics(event: &mut Value, counts: Counts) {
+    let mut input = Facets::default();
+    input.set(&InputStatistics { rows: counts.read, bytes: counts.bytes_in });
+    let mut output = Facets::default();
+    output.set(&OutputStatistics { rows: counts.out, bytes: counts.bytes_out });
+    // A pipeline's own event has no datasets.
+    for (dataset, key, facets) in [
+        ("/inputs/0", "inputFacets", serde_json::to_value(&input)),
+        ("/outputs/0", "outputFacets", serde_json::to_value(&output)),
+    ] {
+        let dataset = event.pointer_mut(dataset).and_then(Value::as_object_mut);
+        if let (Some(dataset), Ok(Value::Object(facets))) = (dataset, facets) {
+            let place = dataset.entry(key).or_insert_with(|| json!({}));
+            if let Some(place) = place.as_object_mut() {
+                place.extend(facets);
+            }
+        }
+    }
+}
+
+fn merge<Place>(into: &mut serde_json::Map<String, Value>, facets: &Facets<Place>) {
+    if let Ok(Value::Object(facets)) = serde_json::to_value(facets) {
+        into.extend(facets);
+    }
+}

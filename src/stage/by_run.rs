@@ -1,0 +1,168 @@
+//! What became of a block's records, by the bounded run that they belong to.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::process::DeadRecord;
+use crate::{
+    broker::OutBatch,
+    lineage::Counts,
+    record::{Block, Record},
+};
+
+/// The part of a block that belongs to one bounded run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunCounts {
+    pub run: Uuid,
+    pub counts: Counts,
+}
+
+/// The books of each bounded run; none where no record belongs to one.
+pub(super) fn by_run(output: &OutBatch, dead: &[DeadRecord]) -> Vec<RunCounts> {
+    let Members { runs, of_record } = Members::of(&output.block);
+    let mut books: Vec<RunCounts> =
+        runs.into_iter().map(|run| RunCounts { run, counts: Counts::default() }).collect();
+    if books.is_empty() {
+        return books;
+    }
+    let mut count = |record: u32, change: &dyn Fn(&mut Counts)| {
+        if let Some(run) = of_record[record as usize] {
+            change(&mut books[run as usize].counts);
+        }
+    };
+    for (index, record) in output.block.iter().enumerate() {
+        let bytes = record.size() as u64;
+        count(index as u32, &|counts| {
+            counts.read += 1;
+            counts.bytes_in += bytes;
+        });
+    }
+    for dead in dead {
+        count(dead.record, &|counts| counts.dead_lettered += 1);
+    }
+    let mut last = None;
+    for (origin, bytes) in output.sizes() {
+        let is_first = last.replace(origin) != Some(origin);
+        count(origin, &|counts| {
+            counts.mapped += u64::from(is_first);
+            counts.out += 1;
+            counts.bytes_out += bytes as u64;
+        });
+    }
+    for RunCounts { counts, .. } in &mut books {
+        counts.filtered = counts.read - counts.mapped - counts.dead_lettered;
+    }
+    books
+}
+
+/// The bounded runs that a block has records of.
+pub(super) fn runs_of(block: &Block) -> Vec<Uuid> {
+    Members::of(block).runs
+}
+
+/// Which run each record of a block belongs to.
+#[derive(Default)]
+struct Members {
+    runs: Vec<Uuid>,
+    /// For each record, the index of its run in `runs`; empty without a run.
+    of_record: Vec<Option<u32>>,
+}
+
+impl Members {
+    fn of(block: &Block) -> Self {
+        let mut members = Self::default();
+        if !block.iter().any(|record| record.has_headers()) {
+            return members;
+        }
+        let mut known = BTreeMap::new();
+        // Records of one run mostly come one after another.
+        let mut last: Option<(&[u8], Option<u32>)> = None;
+        members.of_record.extend(block.iter().map(|record: Record<'_>| {
+            let text = record.run()?;
+            if let Some((before, index)) = last
+                && before == text
+            {
+                return index;
+            }
+            let run = Uuid::try_parse_ascii(text).ok();
+            let index = run.map(|run| {
+                *known.entry(run).or_insert_with(|| {
+                    members.runs.push(run);
+                    members.runs.len() as u32 - 1
+                })
+            });
+            last = Some((text, index));
+            index
+        }));
+        members
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        broker::SetParts,
+        record::{EncodedRows, RUN_HEADER},
+        stage::Step,
+    };
+
+    const RUN: &str = "0190d5b2-7c00-7000-8000-000000000001";
+    const OTHER: &str = "0190d5b2-7c00-7000-8000-000000000002";
+
+    fn block(runs: &[Option<&str>]) -> Block {
+        let mut block = Block::new("orders".into(), 0);
+        for (offset, run) in runs.iter().enumerate() {
+            let header = run.map(|run| (RUN_HEADER, Some(run.as_bytes())));
+            block.push(offset as i64, None, Some(b"k"), Some(b"in"), header);
+        }
+        block
+    }
+
+    #[test]
+    fn the_books_of_each_run_balance_and_records_of_none_are_in_no_book() {
+        let runs = [Some(RUN), None, Some(OTHER), Some(RUN), Some(RUN), Some("no uuid")];
+        let mut rows = EncodedRows::default();
+        for value in [&b"a"[..], b"bb", b"c", b"d"] {
+            rows.buffer().extend_from_slice(value);
+            rows.end_row();
+        }
+        let output = OutBatch {
+            block: Arc::new(block(&runs)),
+            rows,
+            origins: vec![0, 0, 1, 2],
+            set: SetParts::default(),
+            tombstones: vec![],
+        };
+        let dead = [DeadRecord { record: 3, step: Step::Decode, error: String::new() }];
+        let books = by_run(&output, &dead);
+
+        let header = (RUN_HEADER.len() + RUN.len()) as u64;
+        let [first, second] = books[..] else { panic!("{books:?}") };
+        assert_eq!(first.run.to_string(), RUN);
+        assert_eq!(
+            first.counts,
+            Counts {
+                read: 3,
+                mapped: 1,
+                out: 2,
+                filtered: 1,
+                dead_lettered: 1,
+                bytes_in: 3 * (3 + header),
+                bytes_out: 2 * (1 + header) + 3,
+            }
+        );
+        assert_eq!((second.counts.read, second.counts.out), (1, 1));
+        assert!(first.counts.balances() && second.counts.balances());
+    }
+
+    #[test]
+    fn a_block_without_runs_has_no_books() {
+        let none = block(&[None, None]);
+        assert!(runs_of(&none).is_empty());
+        assert_eq!(runs_of(&block(&[None, Some("x"), Some(OTHER)])).len(), 1);
+    }
+}

@@ -1,0 +1,134 @@
+//! Bounded runs: what is said of them is what stands in the topics, whatever fails.
+
+use std::collections::BTreeMap;
+
+use lineage_hub::{
+    lineage::ids,
+    record::{REPLAY_HEADER, RUN_HEADER},
+    test_driver::{Call, Failure, NewRecord, TestDriver},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{STAGE, driver, lineage, project};
+
+const RUN: &str = "0190d5b2-7c00-7000-8000-000000000001";
+const OTHER: &str = "0190d5b2-7c00-7000-8000-000000000002";
+
+fn pipe(driver: &mut TestDriver, run: &str, values: &[&str]) {
+    for value in values {
+        let headers = [(RUN_HEADER, Some(run.as_bytes()))];
+        let value = Some(value.as_bytes());
+        driver.pipe_record("in", NewRecord { value, headers: &headers, ..NewRecord::default() });
+    }
+}
+
+/// The deltas of each bounded run added up: in, mapped, out, filtered, dead-lettered.
+fn books(driver: &TestDriver) -> BTreeMap<String, [u64; 5]> {
+    let mut books: BTreeMap<String, [u64; 5]> = BTreeMap::new();
+    for event in driver.lineage() {
+        let delta = &event["run"]["facets"]["lineageHub_delta"];
+        if delta.is_object() {
+            let parent = &event["run"]["facets"]["parent"]["run"]["runId"];
+            let sums = books.entry(parent.as_str().unwrap().to_owned()).or_default();
+            let names = ["in", "mapped", "out", "filtered", "deadLettered"];
+            for (sum, name) in sums.iter_mut().zip(names) {
+                *sum += delta[name].as_u64().unwrap();
+            }
+        }
+    }
+    books
+}
+
+#[test]
+fn each_run_has_its_own_books_and_plain_records_are_in_none() {
+    let mut driver = driver("id: bigint not null", "SELECT id FROM input WHERE id < 5");
+    pipe(&mut driver, RUN, &[r#"{"id":1}"#, r#"{"id":9}"#, "bad"]);
+    driver.pipe("in", &[r#"{"id":1}"#, "bad"]);
+    pipe(&mut driver, OTHER, &[r#"{"id":2}"#]);
+    driver.run_until_idle();
+    pipe(&mut driver, RUN, &[r#"{"id":3}"#]);
+    driver.run_until_idle();
+
+    let books = books(&driver);
+    assert_eq!(books[RUN], [4, 2, 2, 1, 1]);
+    assert_eq!(books[OTHER], [1, 1, 1, 0, 0]);
+    assert_eq!(books.len(), 2);
+    let out: Vec<_> = driver.records("out").iter().map(|row| row.header(RUN_HEADER)).collect();
+    let [run, other] = [RUN, OTHER].map(|run| Some(run.to_owned()));
+    assert_eq!(out, [run.clone(), None, other, run], "the run goes on with its records");
+
+    let registry = lineage::schemas();
+    let run: Uuid = RUN.parse().unwrap();
+    let part = ids::stage_run(run, "p.s").to_string();
+    let events = driver.lineage();
+    let parts: Vec<&Value> = events.iter().filter(|event| event["run"]["runId"] == part).collect();
+    assert_eq!(parts.len(), 2, "one in each transaction that holds records of the run");
+    for event in parts {
+        lineage::assert_valid(&registry, event);
+        assert_eq!(event["job"]["facets"]["jobType"]["processingType"], "BATCH");
+        assert_eq!(event["outputs"][0]["name"], "out");
+    }
+}
+
+#[test]
+fn what_is_aborted_is_in_no_book_and_what_is_committed_is_in_one() {
+    for failure in [Failure::TimedOut, Failure::AnswerLost, Failure::Fenced] {
+        let mut driver = driver("id: bigint not null", "SELECT id FROM input");
+        pipe(&mut driver, RUN, &[r#"{"id":1}"#, "bad"]);
+        driver.fail_next(STAGE, Call::Commit, failure);
+        driver.run_until_idle();
+        pipe(&mut driver, RUN, &[r#"{"id":2}"#]);
+        driver.run_until_idle();
+        assert_eq!(books(&driver)[RUN], [3, 2, 2, 0, 1], "{failure:?}");
+        assert_eq!(driver.output("out").len(), 2, "{failure:?}");
+    }
+}
+
+#[test]
+fn a_killed_replica_and_its_successor_make_one_book() {
+    let mut driver = driver("id: bigint not null", "SELECT id FROM input");
+    pipe(&mut driver, RUN, &[r#"{"id":1}"#]);
+    driver.run_until_idle();
+    pipe(&mut driver, RUN, &[r#"{"id":2}"#]);
+    driver.poll(STAGE);
+    driver.restart(STAGE);
+    driver.run_until_idle();
+    assert_eq!(books(&driver)[RUN], [2, 2, 2, 0, 0]);
+}
+
+#[test]
+fn a_stage_that_stops_of_a_record_fails_the_run_of_that_record_alone() {
+    let stage = "    sql: SELECT id FROM input\n    expect:\n      small: { that: id < 9, otherwise: stop }";
+    let options = lineage_hub::test_driver::DriverOptions::default();
+    let mut driver = TestDriver::new(&project("id: bigint", 1, stage), &options).unwrap();
+    pipe(&mut driver, OTHER, &[r#"{"id":1}"#]);
+    driver.run_until_idle();
+    pipe(&mut driver, RUN, &[r#"{"id":10}"#]);
+    driver.run_until_idle();
+    let events = driver.lineage();
+    let failed: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["eventType"] == "FAIL")
+        .filter(|event| event["run"]["facets"]["lineageHub_delta"].is_object())
+        .collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0]["run"]["facets"]["parent"]["run"]["runId"], RUN);
+    let message = failed[0]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap();
+    assert!(message.contains("fails the expectation `small`"), "{message}");
+}
+
+#[test]
+fn a_replayed_record_is_for_the_stage_that_it_died_in() {
+    let mut driver = driver("id: bigint not null", "SELECT id FROM input");
+    for (target, id) in [("in p/s", "1"), ("in p/other", "2"), ("elsewhere p/other", "3")] {
+        let value = format!("{{\"id\":{id}}}");
+        let headers =
+            [(RUN_HEADER, Some(RUN.as_bytes())), (REPLAY_HEADER, Some(target.as_bytes()))];
+        let value = Some(value.as_bytes());
+        driver.pipe_record("in", NewRecord { value, headers: &headers, ..NewRecord::default() });
+    }
+    driver.run_until_idle();
+    assert_eq!(driver.output("out"), [r#"{"id":1}"#, r#"{"id":3}"#]);
+    assert_eq!(books(&driver)[RUN], [3, 2, 2, 1, 0], "what is for others is filtered");
+}
