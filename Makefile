@@ -9,7 +9,7 @@ RECORDS ?= 1000000
 ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test test-kafka test-harness lint format ci demo \
+.PHONY: help build release test test-kafka test-faults test-harness lint format ci demo \
 	kafka-start kafka-stop bench-setup bench bench-stages bench-smoke
 
 help: ## Show this
@@ -26,6 +26,9 @@ test: ## Run all tests that need nothing installed
 
 test-kafka: ## Run the integration tests on a real Apache Kafka
 	scripts/test-kafka.sh
+
+test-faults: ## Run the faults under load on a real Apache Kafka (FAULT_RECORDS, SEED)
+	scripts/test-kafka.sh --faults
 
 test-harness: ## Run the tests of the load tests' harness
 	cd load-tests && python3 -m unittest discover

@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
 # Runs the integration tests against a real Apache Kafka.
 #
-#   test-kafka.sh [ARGUMENT..]   arguments go to the test program
+#   test-kafka.sh [ARGUMENT..]            arguments go to the test program
+#   test-kafka.sh --faults [ARGUMENT..]   the fault runs instead: minutes each
 #
 # With KAFKA_BOOTSTRAP_SERVERS set, that broker is used. Without, one is started
 # by kafka.sh and stopped again, unless it ran already; then Kafka's console tools
 # are tried, too, for they come with it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The fault runs have the machine for themselves, one after another.
+selection=(--skip faults::)
+if [ "${1:-}" = --faults ]; then
+  shift
+  selection=(--ignored --nocapture --test-threads=1 faults::)
+fi
 
 started=
 stop_kafka() {
@@ -21,7 +29,6 @@ stop_kafka() {
 memory=/dev/shm/lineage-hub-kafka
 memory_free() { df --output=avail --block-size=1G /dev/shm 2>/dev/null | tail -1; }
 
-ignored=()
 if [ -z "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
   trap stop_kafka EXIT
   if ! scripts/kafka.sh status >/dev/null; then
@@ -34,8 +41,8 @@ if [ -z "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
   export KAFKA_TOOLS="$PWD/scripts/kafka.sh"
   # What the tools need is in kafka.sh's folder, wherever the tests run them.
   export KAFKA_DIR="${KAFKA_DIR:-$PWD/.kafka}"
-  ignored=(--include-ignored)
+  if [ "${selection[0]}" != --ignored ]; then selection+=(--include-ignored); fi
 fi
 
 # As the whole of the tests is built: other features would be another build.
-cargo test --workspace --test integration -- "${ignored[@]}" "$@"
+cargo test --workspace --test integration -- "${selection[@]}" "$@"

@@ -124,6 +124,7 @@ enum Command {
 
 /// Parses the arguments and runs what they say.
 pub fn main() -> ExitCode {
+    crate::runtime::bound_arenas();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@ mod cli_errors;
 mod commands;
 mod crash;
 mod dlq;
+mod faults;
 mod flow;
 mod forwarding;
 mod kafka_tools;

@@ -34,6 +34,11 @@ impl Run {
         self.kinds().last().copied().unwrap_or_default()
     }
 
+    /// Records sent on, by the latest that any event says.
+    pub(crate) fn sent_on(&self) -> u64 {
+        self.counts().values().map(|counts| counts[2]).sum()
+    }
+
     /// Counts by input partition: the latest that any event says of each.
     fn counts(&self) -> BTreeMap<i32, Counts> {
         let mut counts = BTreeMap::new();
@@ -87,6 +92,18 @@ impl Books {
             books.check_stage(project, stage, TOPICS[index], TOPICS[index + 1]);
         }
         books
+    }
+
+    /// Records that a stage has taken in, by its accounts.
+    pub(crate) fn taken_in(project: &Project, stage: &str) -> u64 {
+        let index = STAGES.iter().position(|name| *name == stage).unwrap();
+        let from = project.name(TOPICS[index]);
+        let offsets = committed(&project.cluster, &project.group(stage), &from);
+        let read = |metadata: &str| {
+            let total = metadata.split(' ').nth(2).unwrap();
+            total.split('/').next().unwrap().parse::<u64>().unwrap()
+        };
+        offsets.values().map(|(_, metadata)| read(metadata)).sum()
     }
 
     /// The runs of a stage.

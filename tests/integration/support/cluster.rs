@@ -39,6 +39,18 @@ impl Cluster {
         Self { bootstrap, prefix: unique_prefix(test), runtime, embedded }
     }
 
+    /// On a broker that somebody else runs.
+    pub(crate) fn at(test: &str, bootstrap: &str) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let bootstrap = bootstrap.to_owned();
+        Self { bootstrap, prefix: unique_prefix(test), runtime, embedded: None }
+    }
+
+    pub(crate) fn delete_topic(&self, name: &str) {
+        let deleted = self.block_on(self.admin().delete_topics(&[name], &admin_options()));
+        deleted.unwrap().remove(0).unwrap();
+    }
+
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap);

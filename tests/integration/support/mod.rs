@@ -8,6 +8,7 @@
 //! ```
 
 pub(crate) mod books;
+pub(crate) mod broker;
 pub(crate) mod chaos;
 pub(crate) mod cluster;
 #[path = "../../support/marquez.rs"]

@@ -64,6 +64,8 @@ pub(crate) fn send_at(project: &Project, count: usize, seed: u64, rate: usize) -
 /// a rebalance takes is the broker's and the machine's affair.
 pub(crate) struct Sender {
     enough: Arc<AtomicBool>,
+    /// The least that it was to send is sent.
+    least: Arc<AtomicBool>,
     sending: Option<JoinHandle<Workload>>,
 }
 
@@ -73,11 +75,22 @@ impl Sender {
         println!("{least} orders of seed {seed} and more");
         let enough = Arc::new(AtomicBool::new(false));
         let (target, stop) = (Target::of(project), Arc::clone(&enough));
+        let reached = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&reached);
         let sending = thread::spawn(move || {
-            let more = |sent| sent < least || !stop.load(Ordering::Relaxed);
+            let more = |sent| {
+                if sent >= least {
+                    tell.store(true, Ordering::Relaxed);
+                }
+                sent < least || !stop.load(Ordering::Relaxed)
+            };
             send_while(&target, seed, rate, more)
         });
-        Self { enough, sending: Some(sending) }
+        Self { enough, least: reached, sending: Some(sending) }
+    }
+
+    pub(crate) fn has_sent_enough(&self) -> bool {
+        self.least.load(Ordering::Relaxed)
     }
 
     /// What was sent, after the last of it has been.
@@ -138,7 +151,8 @@ fn send_while(
         }
         number += 1;
     }
-    producer.flush(Duration::from_mins(1)).unwrap();
+    // A broker may be away for a minute meanwhile.
+    producer.flush(Duration::from_mins(3)).unwrap();
     workload
 }
 

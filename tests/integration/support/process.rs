@@ -74,6 +74,11 @@ impl Hub {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits until a signal has ended it.
+    pub(crate) fn wait_for_end(&mut self) {
+        self.wait(PATIENCE).unwrap_or_else(|| panic!("{} runs on after {PATIENCE:?}", self.what));
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn join(mut self) -> Done {

@@ -9,6 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
+    broker::BrokerControl,
     cluster::Cluster,
     process::{Done, Hub},
 };
@@ -19,7 +20,7 @@ pub(crate) const TOPICS: [&str; 4] =
 pub(crate) const STAGES: [&str; 3] = ["extract", "transform", "load"];
 
 /// The program that is tested; `LINEAGE_HUB_PROGRAM` names another build of it.
-fn program() -> PathBuf {
+pub(super) fn program() -> PathBuf {
     let built = || env!("CARGO_BIN_EXE_lineage-hub").into();
     std::env::var_os("LINEAGE_HUB_PROGRAM").map_or_else(built, PathBuf::from)
 }
@@ -33,7 +34,16 @@ pub(crate) struct Project {
 impl Project {
     /// The files only; `topics apply` or `up` makes the topics.
     pub(crate) fn new(test: &str) -> Self {
-        let project = Self { cluster: Cluster::start(test), dir: tempfile::tempdir().unwrap() };
+        Self::of(Cluster::start(test))
+    }
+
+    /// As [`Project::new`], on a broker that the test may end.
+    pub(crate) fn on(test: &str, control: &BrokerControl) -> Self {
+        Self::of(Cluster::at(test, &control.bootstrap))
+    }
+
+    fn of(cluster: Cluster) -> Self {
+        let project = Self { cluster, dir: tempfile::tempdir().unwrap() };
         fs::create_dir(project.dir.path().join("logs")).unwrap();
         let samples = Path::new(env!("CARGO_MANIFEST_DIR"));
         for topic in TOPICS {

@@ -119,13 +119,24 @@ impl Tail {
         }
     }
 
-    /// Reads on to the end of every partition.
+    /// Reads on to the end of every partition; how many records that makes.
     #[track_caller]
-    fn finish(mut self) -> Vec<Read> {
-        wait_until(&format!("{} is read to its end", self.topic), || {
+    pub(crate) fn wait_to_end(mut self) -> usize {
+        self.reach_end();
+        self.records.len()
+    }
+
+    #[track_caller]
+    fn reach_end(&mut self) {
+        wait_until(&format!("{} is read to its end", self.topic.clone()), || {
             self.count();
             self.at_end.iter().all(|at_end| *at_end)
         });
+    }
+
+    #[track_caller]
+    fn finish(mut self) -> Vec<Read> {
+        self.reach_end();
         self.records
     }
 }
