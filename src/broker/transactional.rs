@@ -75,11 +75,12 @@ const SLICE: Duration = Duration::from_millis(50);
 /// A short wait for room in the queue.
 const REST: Duration = Duration::from_millis(5);
 
-/// How long librdkafka may keep a record back to fill a batch; a commit sends what
-/// is left. A short time would cost a core: while a batch of an idempotent producer
+/// Milliseconds that librdkafka may keep a record back to fill a batch; a commit
+/// sends what is left. A long time would send all at the commit, and nothing while
+/// the next batch is worked on. A short one would cost a core: while a batch of an idempotent producer
 /// is under way the next one of its partition has to wait, and librdkafka's thread
 /// spins through that wait once the linger is over.
-const LINGER: &str = "1000";
+const LINGER: &str = "50";
 
 /// How often a request of a transaction is tried again before the transaction is given up.
 const ATTEMPTS_MAX: u32 = 3;
