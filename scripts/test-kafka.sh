@@ -2,7 +2,7 @@
 # Runs the integration tests against a real Apache Kafka.
 #
 #   test-kafka.sh [ARGUMENT..]            arguments go to the test program
-#   test-kafka.sh --faults [ARGUMENT..]   the fault runs instead: minutes each
+#   test-kafka.sh --faults [NAME..]       the fault runs instead: minutes each
 #
 # With KAFKA_BOOTSTRAP_SERVERS set, that broker is used. Without, one is started
 # by kafka.sh and stopped again, unless it ran already; then Kafka's console tools
@@ -14,7 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 selection=(--skip faults::)
 if [ "${1:-}" = --faults ]; then
   shift
-  selection=(--ignored --nocapture --test-threads=1 faults::)
+  selection=(--ignored --nocapture --test-threads=1)
+  if [ $# -eq 0 ]; then selection+=(faults::); fi
 fi
 
 started=
