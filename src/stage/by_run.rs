@@ -57,7 +57,7 @@ pub(super) fn by_run(output: &OutBatch, dead: &[DeadRecord]) -> Vec<RunCounts> {
 }
 
 /// The bounded runs that a block has records of.
-pub(super) fn runs_of(block: &Block) -> Vec<Uuid> {
+pub fn runs_of(block: &Block) -> Vec<Uuid> {
     Members::of(block).runs
 }
 

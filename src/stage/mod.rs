@@ -36,7 +36,7 @@ mod status;
 mod task;
 
 pub use accounts::Account;
-pub use by_run::RunCounts;
+pub use by_run::{RunCounts, runs_of};
 pub use config::{
     BatchConfig, CommitConfig, Compression, DeadLetterConfig, Guarantee, RetryConfig, SqlLiterals,
     StageConfig,

@@ -1,6 +1,8 @@
 //! One stage in the test driver: what a task is on its two threads, on none.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Instant};
+
+use uuid::Uuid;
 
 use super::{
     memory::{Memory, ReadLimits},
@@ -12,7 +14,7 @@ use crate::{
     record::{Block, Recovery, Topic},
     stage::{
         Deliverer, EventOptions, Processor, StageConfig, StageError, TaskStatus, deliverer_options,
-        group_of, processor,
+        group_of, processor, runs_of,
     },
 };
 
@@ -50,6 +52,8 @@ pub(super) struct Seat {
     /// What is not yet settled: nothing is assigned.
     unsettled: Option<StageError>,
     end: Option<End>,
+    /// Bounded runs that have records in the block that could not be worked on.
+    failed_runs: Vec<Uuid>,
 }
 
 impl Seat {
@@ -71,6 +75,7 @@ impl Seat {
             failures: 0,
             unsettled: None,
             end: None,
+            failed_runs: Vec::new(),
             parts,
         };
         if let Err(error) = seat.assign(now) {
@@ -151,7 +156,8 @@ impl Seat {
     fn work(&mut self, block: Block, now: Instant) -> Result<(), StageError> {
         let (partition, next) = (block.partition(), block.next_offset());
         let block = Arc::new(block);
-        let processed = self.processor.process(&block)?;
+        let processed =
+            self.processor.process(&block).inspect_err(|_| self.failed_runs = runs_of(&block))?;
         self.deliverer.deliver(&processed, now)?;
         self.positions.extend(next.map(|next| (partition, next)));
         Ok(())
@@ -213,7 +219,8 @@ impl Seat {
     }
 
     fn fail(&mut self, error: StageError, now: Instant) {
-        if let Err(error) = self.deliverer.fail(&error, &[], now) {
+        let runs = mem::take(&mut self.failed_runs);
+        if let Err(error) = self.deliverer.fail(&error, &runs, now) {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "could not report the failure in lineage");
         }
