@@ -51,9 +51,9 @@ pub struct Deliverer<P> {
     holdings: BTreeMap<i32, Holding>,
     /// What the open transaction holds of bounded runs, by input partition.
     runs: BTreeMap<Uuid, BTreeMap<i32, Counts>>,
-    /// Partitions were forgotten and not assigned anew: their accounts still
-    /// name the run, so whoever takes them over closes it.
-    forgotten: bool,
+    /// Partitions that were forgotten and not assigned anew, and whose committed
+    /// accounts name the run: whoever takes one of them over closes it.
+    forgotten: BTreeSet<i32>,
     /// When the open transaction began.
     open: Option<Instant>,
     window: Window,
@@ -74,15 +74,19 @@ struct Holding {
     committed: (Account, i64),
     /// Not yet committed as it stands here.
     changed: bool,
+    /// The committed account names the run.
+    claimed: bool,
 }
 
 impl Holding {
-    fn new(account: Account, next_offset: i64, changed: bool) -> Self {
-        Self { account, next_offset, committed: (account, next_offset), changed }
+    fn new(account: Account, next_offset: i64, claimed: bool) -> Self {
+        let committed = (account, next_offset);
+        Self { account, next_offset, committed, changed: !claimed, claimed }
     }
 
     fn settle(&mut self) {
         self.committed = (self.account, self.next_offset);
+        self.claimed = self.account.run.is_some();
         self.changed = false;
     }
 
@@ -106,7 +110,7 @@ impl<P: Produce> Deliverer<P> {
             options,
             holdings: BTreeMap::new(),
             runs: BTreeMap::new(),
-            forgotten: false,
+            forgotten: BTreeSet::new(),
             open: None,
             window: Window::default(),
             headers: HeaderBytes::default(),
@@ -119,14 +123,18 @@ impl<P: Produce> Deliverer<P> {
 
     /// Takes partitions over, as the group last committed them. The run of a
     /// replica that died with one of them is closed here, with its counts.
+    ///
+    /// After all was forgotten, `committed` has every partition that is held now.
     pub fn assign(
         &mut self,
         committed: &[CommittedOffset],
         now: Instant,
     ) -> Result<(), StageError> {
+        let accounts: Vec<_> =
+            committed.iter().map(|offset| (offset, read_account(offset))).collect();
+        self.keep_or_renew_run(&accounts);
         let mut orphans: BTreeMap<Uuid, Vec<(i32, Counts)>> = BTreeMap::new();
-        for offset in committed {
-            let mut account = read_account(offset);
+        for (offset, mut account) in accounts {
             let own = account.run == Some(self.options.events.run());
             if let Some(run) = account.run.filter(|_| !own) {
                 orphans.entry(run).or_default().push((offset.partition, account.of_run()));
@@ -140,9 +148,8 @@ impl<P: Produce> Deliverer<P> {
             // The claim stands beside an offset from the start, or nobody would
             // close the run of a replica that dies before its first record.
             let next_offset = offset.next_offset.unwrap_or(BEGINNING);
-            self.holdings.insert(offset.partition, Holding::new(account, next_offset, !own));
+            self.holdings.insert(offset.partition, Holding::new(account, next_offset, own));
         }
-        self.forgotten = false;
         self.options.status.set_partitions(self.holdings.len());
         if committed.is_empty() {
             return Ok(());
@@ -153,6 +160,20 @@ impl<P: Produce> Deliverer<P> {
         }
         let event = self.options.events.start(now);
         self.send_event(event, now)
+    }
+
+    /// The run goes on if all partitions that were forgotten are still its own.
+    /// Otherwise the group took this member for dead, and somebody closes the run.
+    fn keep_or_renew_run(&mut self, accounts: &[(&CommittedOffset, Account)]) {
+        let run = self.options.events.run();
+        for (offset, account) in accounts {
+            if account.run == Some(run) {
+                self.forgotten.remove(&offset.partition);
+            }
+        }
+        if !mem::take(&mut self.forgotten).is_empty() {
+            self.options.events.renew();
+        }
     }
 
     /// Sends what came of one block. The block must be the next of its partition.
@@ -299,7 +320,7 @@ impl<P: Produce> Deliverer<P> {
 
     /// Ends the run: the terminal event and the last offsets in one transaction.
     pub fn finish(&mut self, now: Instant) -> Result<(), StageError> {
-        if self.options.events.is_started() && !self.forgotten {
+        if self.options.events.is_started() && self.forgotten.is_empty() {
             let counts = self.run_counts();
             let event = self.options.events.progress(EventType::Complete, &counts, None, now);
             self.send_event(event, now)?;
@@ -329,7 +350,7 @@ impl<P: Produce> Deliverer<P> {
         self.holdings.values_mut().for_each(Holding::restore);
         self.options.events.aborted();
         self.options.status.failed(error);
-        if !self.options.events.is_started() || self.forgotten {
+        if !self.options.events.is_started() || !self.forgotten.is_empty() {
             return self.commit(now);
         }
         let counts = self.run_counts();
@@ -357,17 +378,12 @@ impl<P: Produce> Deliverer<P> {
     }
 
     fn forget(&mut self) {
-        self.forgotten |= !self.holdings.is_empty();
-        self.holdings.clear();
+        let holdings = mem::take(&mut self.holdings).into_iter();
+        self.forgotten.extend(holdings.filter(|(_, held)| held.claimed).map(|(at, _)| at));
         self.runs.clear();
         self.window = Window::default();
         self.options.events.aborted();
         self.options.status.aborted();
-    }
-
-    /// The group took this member for dead: others have closed its run.
-    pub fn renew_run(&mut self) {
-        self.options.events.renew();
     }
 
     /// What the run did of the partitions that it holds.

@@ -99,13 +99,10 @@ impl<P: Produce> Delivery<P> {
                 self.backoff.reset();
                 Ok(())
             }
-            Command::Assign { epoch, committed, new_run } => {
+            Command::Assign { epoch, committed } => {
                 if epoch != self.epoch {
                     self.epoch = epoch;
                     self.deliverer.abort()?;
-                }
-                if new_run {
-                    self.deliverer.renew_run();
                 }
                 self.deliverer.assign(&committed, now)
             }

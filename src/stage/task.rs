@@ -55,7 +55,6 @@ pub(super) enum Command {
     Assign {
         epoch: u64,
         committed: Vec<CommittedOffset>,
-        new_run: bool,
     },
     Revoke {
         partitions: Vec<i32>,
@@ -230,23 +229,23 @@ impl Task {
             Rebalance::Assigned(partitions) => {
                 let Some(committed) = self.committed(&partitions)? else { return Ok(()) };
                 tracing::debug!(?committed, "partitions assigned");
-                self.hand_over(Command::Assign { epoch: self.epoch, committed, new_run: false })
+                self.hand_over(Command::Assign { epoch: self.epoch, committed })
             }
             Rebalance::Revoked { settled: true, .. } => Ok(()),
-            // Others may have the partitions already, and have closed our run.
-            Rebalance::Revoked { settled: false, .. } => self.rewind(true),
+            // Others may have the partitions already; what is under way is lost.
+            Rebalance::Revoked { settled: false, .. } => self.rewind(),
         }
     }
 
     fn heed(&mut self, notice: Notice) -> Result<(), StageError> {
         match notice {
-            Notice::Rewind => self.rewind(false),
+            Notice::Rewind => self.rewind(),
             Notice::Failed(error) => Err(error),
         }
     }
 
     /// Begins a new epoch at the committed offsets.
-    fn rewind(&mut self, new_run: bool) -> Result<(), StageError> {
+    fn rewind(&mut self) -> Result<(), StageError> {
         self.epoch += 1;
         self.blocks.clear();
         let held = self.consumer.assigned()?;
@@ -256,7 +255,7 @@ impl Task {
                 return Ok(());
             }
         }
-        self.hand_over(Command::Assign { epoch: self.epoch, committed, new_run })
+        self.hand_over(Command::Assign { epoch: self.epoch, committed })
     }
 
     /// The group's offsets, asked for until they come; `None` at shutdown.

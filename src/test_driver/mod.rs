@@ -18,8 +18,9 @@
 //!
 //! # Not here
 //!
-//! Rebalances: each stage is one task that holds all partitions. What several
-//! tasks do to each other needs a broker.
+//! Rebalances as the group's protocol makes them: each stage is one task that
+//! holds all partitions, until [`TestDriver::take_over`]. What tasks that run
+//! at the same time do to each other needs a broker.
 
 mod error;
 mod memory;
@@ -215,6 +216,22 @@ impl TestDriver {
         let seat = self.seat_mut(stage);
         *seat = Seat::start(seat.parts().clone(), now)
             .unwrap_or_else(|error| panic!("stage `{stage}` does not start again: {error}"));
+    }
+
+    /// A stage's replica is thought dead: another takes `partitions` over, works
+    /// off what waits there and stops cleanly. Then the first comes back, to the
+    /// partitions that it still holds.
+    pub fn take_over(&mut self, stage: &str, partitions: &[i32]) {
+        let now = self.now();
+        let seat = self.seat_mut(stage);
+        let mut other = Seat::join(seat.parts().clone(), 1)
+            .unwrap_or_else(|error| panic!("no other replica of `{stage}` starts: {error}"));
+        other.reassign(partitions, now);
+        while other.poll(now) {}
+        other.finish(now);
+        let left: Vec<i32> =
+            seat.held().into_iter().filter(|held| !partitions.contains(held)).collect();
+        seat.reassign(&left, now);
     }
 
     /// The next such call of a stage's producer fails. Several are kept, and

@@ -37,7 +37,8 @@ enum End {
     Failed(StageError),
 }
 
-/// A stage that holds all partitions of its topic.
+/// A replica of a stage. The first holds all partitions of its topic, until
+/// some are taken from it.
 pub(super) struct Seat {
     parts: SeatParts,
     topic: Topic,
@@ -57,15 +58,26 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Begins at the committed offsets, and ends what an earlier seat of the
-    /// stage left open.
+    /// Begins at the committed offsets of all partitions, and ends what an
+    /// earlier seat of the stage left open.
     pub(super) fn start(parts: SeatParts, now: Instant) -> Result<Self, StageError> {
+        let mut seat = Self::join(parts, 0)?;
+        let all = seat.committed();
+        if let Err(error) = seat.assign(&all, now) {
+            seat.recover(error, now);
+        }
+        Ok(seat)
+    }
+
+    /// A replica that holds nothing yet.
+    pub(super) fn join(parts: SeatParts, replica: usize) -> Result<Self, StageError> {
         let SeatParts { plan, memory, config, events } = &parts;
         let group = group_of(plan);
-        let producer = MemoryProducer::connect(memory, format!("{group}-0-0"), group.clone());
+        let producer =
+            MemoryProducer::connect(memory, format!("{group}-{replica}-0"), group.clone());
         let status = Arc::new(TaskStatus::default());
         let options = deliverer_options(plan, config, events.clone(), Arc::clone(&status));
-        let mut seat = Self {
+        Ok(Self {
             topic: plan.from.name.as_str().into(),
             group,
             processor: processor(plan)?,
@@ -77,11 +89,7 @@ impl Seat {
             end: None,
             failed_runs: Vec::new(),
             parts,
-        };
-        if let Err(error) = seat.assign(now) {
-            seat.recover(error, now);
-        }
-        Ok(seat)
+        })
     }
 
     pub(super) fn parts(&self) -> &SeatParts {
@@ -195,13 +203,28 @@ impl Seat {
         });
     }
 
-    /// Takes over all partitions as they are committed.
-    fn assign(&mut self, now: Instant) -> Result<(), StageError> {
-        let committed = self.committed();
+    /// The group gives this replica `partitions` and no others, as when it was
+    /// thought dead and came back: what was under way is lost.
+    pub(super) fn reassign(&mut self, partitions: &[i32], now: Instant) {
+        let mut committed = self.committed();
+        committed.retain(|offset| partitions.contains(&offset.partition));
+        let done = self.deliverer.abort().and_then(|()| self.assign(&committed, now));
+        if let Err(error) = done {
+            self.recover(error, now);
+        }
+    }
+
+    /// The partitions that it holds.
+    pub(super) fn held(&self) -> Vec<i32> {
+        self.positions.keys().copied().collect()
+    }
+
+    /// Takes partitions over as they are committed, and holds no others.
+    fn assign(&mut self, committed: &[CommittedOffset], now: Instant) -> Result<(), StageError> {
         let offsets = committed.iter();
         self.positions =
             offsets.map(|offset| (offset.partition, offset.next_offset.unwrap_or(0))).collect();
-        self.deliverer.assign(&committed, now)
+        self.deliverer.assign(committed, now)
     }
 
     /// Aborts and goes back to the committed offsets, or ends the stage. What
@@ -215,7 +238,10 @@ impl Seat {
             // producer of the same id ends it, whatever it was.
             Recovery::Retry => self.deliverer.abort().or_else(|_| self.deliverer.rebuild()),
         };
-        self.unsettled = settled.and_then(|()| self.assign(now)).err();
+        let held = self.held();
+        let mut committed = self.committed();
+        committed.retain(|offset| held.contains(&offset.partition));
+        self.unsettled = settled.and_then(|()| self.assign(&committed, now)).err();
     }
 
     fn fail(&mut self, error: StageError, now: Instant) {

@@ -171,6 +171,56 @@ fn a_killed_run_is_closed_once_whatever_befalls_its_successor() {
 }
 
 /// Between an abort and the new assignment a stage cannot tell what it did.
+/// A replica frozen past its session time-out comes back to a run that others
+/// have closed: what it does from then on is a run of its own.
+#[test]
+fn a_replica_that_was_thought_dead_goes_on_as_a_new_run() {
+    for taken in [vec![0], vec![0, 1]] {
+        let project = project("id: bigint", 2, "    sql: SELECT id FROM input");
+        let mut driver = TestDriver::new(&project, &DriverOptions::default()).unwrap();
+        driver.pipe("in", &[r#"{"id":1}"#, r#"{"id":2}"#]);
+        driver.run_until_idle();
+        let old = run_of(&driver.lineage_of(STAGE)[0]).to_owned();
+        driver.pipe("in", &[r#"{"id":3}"#, r#"{"id":4}"#]);
+        driver.take_over(STAGE, &taken);
+        driver.run_until_idle();
+        driver.finish();
+
+        let mut runs: Vec<(String, Vec<String>)> = Vec::new();
+        for event in driver.lineage_of(STAGE) {
+            let kind = event["eventType"].as_str().unwrap().to_owned();
+            match runs.iter_mut().find(|(run, _)| run == run_of(&event)) {
+                Some((_, kinds)) => kinds.push(kind),
+                None => runs.push((run_of(&event).to_owned(), vec![kind])),
+            }
+        }
+        assert_eq!(runs[0].0, old);
+        let (first, rest) = runs[0].1.split_first().unwrap();
+        assert_eq!(first, "START");
+        // Each of the two who share its partitions closes its part.
+        assert!(!rest.is_empty() && rest.iter().all(|kind| kind == "FAIL"), "{taken:?}: {rest:?}");
+        for (_, kinds) in &runs[1..] {
+            assert_eq!(kinds, &["START", "COMPLETE"], "{taken:?}");
+        }
+        assert_eq!(runs.len(), if taken.len() == 1 { 3 } else { 2 });
+    }
+}
+
+/// The other half: who lost nothing goes on as what it was.
+#[test]
+fn a_replica_that_keeps_its_partitions_keeps_its_run() {
+    let project = project("id: bigint", 2, "    sql: SELECT id FROM input");
+    let mut driver = TestDriver::new(&project, &DriverOptions::default()).unwrap();
+    driver.pipe("in", &[r#"{"id":1}"#, r#"{"id":2}"#]);
+    driver.run_until_idle();
+    driver.take_over(STAGE, &[]);
+    driver.pipe("in", &[r#"{"id":3}"#]);
+    driver.run_until_idle();
+    driver.finish();
+    assert_eq!(kinds(&driver.lineage_of(STAGE)), ["START", "COMPLETE"]);
+    assert_eq!(driver.account(STAGE).read, 3);
+}
+
 #[test]
 fn a_run_that_stops_while_it_holds_nothing_is_closed_by_the_successor_alone() {
     let mut driver = driver("id: bigint", "SELECT id FROM input");
