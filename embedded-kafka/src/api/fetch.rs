@@ -47,8 +47,8 @@ pub(crate) async fn fetch(call: Call, request: FetchRequest) -> FetchResponse {
     if wait.is_zero() || first.is_enough(min_bytes) {
         return first.into_response(&request);
     }
-    let watch = Watch::new(&call, &wanted);
     let committed = request.isolation_level == READ_COMMITTED;
+    let watch = Watch::new(&call, &wanted, committed);
     loop {
         // Between the read above and the watch something may have come. What is
         // surely too little is not read.
@@ -190,10 +190,10 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(call: &Call, wanted: &'a [Wanted]) -> Self {
+    fn new(call: &Call, wanted: &'a [Wanted], committed: bool) -> Self {
         let watch = Self { wanted, number: call.node.next_fetch(), changed: Arc::default() };
         for partition in watch.partitions() {
-            partition.watch(watch.number, &watch.changed);
+            partition.watch(watch.number, &watch.changed, committed);
         }
         watch
     }

@@ -25,8 +25,8 @@ pub(crate) struct Partition {
     /// `topic-index`, for messages.
     pub(super) name: String,
     pub(super) log: Mutex<Log>,
-    /// Fetches to wake at the next change, by their number.
-    waiters: Mutex<HashMap<u64, Arc<Notify>>>,
+    /// Fetches to wake at the next change that they can see, by their number.
+    waiters: Mutex<HashMap<u64, Waiter>>,
     /// Held while the disk is waited for, so that who finds nothing left to
     /// sync has waited for who is syncing it.
     sync: Mutex<()>,
@@ -48,6 +48,14 @@ pub(super) struct Log {
     /// Compaction has seen everything before this offset.
     pub(super) compacted_to: i64,
     scratch: Vec<u8>,
+}
+
+/// A fetch that waits.
+#[derive(Debug)]
+struct Waiter {
+    /// It reads up to the stable end.
+    committed: bool,
+    notify: Arc<Notify>,
 }
 
 /// Where a batch landed.
@@ -81,7 +89,8 @@ pub(crate) struct Slice {
 struct Place {
     store: Store,
     position: u64,
-    segment_size: u64,
+    /// Behind the last batch below `limit`, at most an index step.
+    end: u64,
     limit: i64,
     bounds: Bounds,
 }
@@ -120,11 +129,13 @@ impl Partition {
             Verdict::Append => {}
         }
         let stamped = log.options.log_append_time;
+        let stable_end = log.stable_end();
         let base_offset = log.write(records, now_ms).map_err(|error| self.fail(&error))?;
+        let stable_end_moved = log.stable_end() != stable_end;
         let append_time_ms = if stamped { now_ms } else { -1 };
         let appended = Appended { base_offset, append_time_ms, log_start: log.start };
         drop(log);
-        self.wake();
+        self.wake_some(stable_end_moved);
         Ok(appended)
     }
 
@@ -210,7 +221,7 @@ impl Partition {
         }
         let from = log.segments.partition_point(|segment| segment.next_offset <= offset);
         let segments = &log.segments[from..];
-        let all: u64 = segments.iter().map(|segment| segment.size).sum();
+        let all: u64 = segments.iter().map(|segment| segment.position_behind(limit)).sum();
         all - segments.first().map_or(0, |first| first.position_before(offset).min(first.size))
     }
 
@@ -285,9 +296,11 @@ impl Partition {
         Ok(())
     }
 
-    /// Asks to be woken at each change until [`Partition::unwatch`].
-    pub(crate) fn watch(&self, number: u64, notify: &Arc<Notify>) {
-        self.waiting().insert(number, Arc::clone(notify));
+    /// Asks to be woken at each change until [`Partition::unwatch`]; who reads
+    /// committed only is not woken for records of open transactions.
+    pub(crate) fn watch(&self, number: u64, notify: &Arc<Notify>, committed: bool) {
+        let notify = Arc::clone(notify);
+        self.waiting().insert(number, Waiter { committed, notify });
     }
 
     pub(crate) fn unwatch(&self, number: u64) {
@@ -296,12 +309,17 @@ impl Partition {
 
     /// Wakes the fetches that wait here.
     pub(crate) fn wake(&self) {
-        for waiter in self.waiting().values() {
-            waiter.notify_one();
+        self.wake_some(true);
+    }
+
+    fn wake_some(&self, stable_end_moved: bool) {
+        let waiting = self.waiting();
+        for waiter in waiting.values().filter(|waiter| stable_end_moved || !waiter.committed) {
+            waiter.notify.notify_one();
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Waiter>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -391,7 +409,7 @@ impl Log {
         Ok(Ok(Place {
             store: segment.store.clone(),
             position: segment.position_before(offset),
-            segment_size: segment.size,
+            end: segment.position_behind(limit),
             limit,
             bounds,
         }))
@@ -401,7 +419,7 @@ impl Log {
 impl Place {
     /// Batches from the one that holds `offset`, and the offset behind the last.
     fn read(&self, offset: i64, max_bytes: usize, at_least_one: bool) -> io::Result<(Bytes, i64)> {
-        let left = self.segment_size - self.position;
+        let left = self.end - self.position;
         let take = (max_bytes as u64 + INDEX_SLACK_BYTES + HEADER_BYTES as u64).min(left);
         let mut buffer = self.store.read_at(self.position, take as usize)?;
         let (mut skipped, mut kept, mut next) = (0, 0, offset);

@@ -132,6 +132,15 @@ impl Segment {
         behind.checked_sub(1).map_or(0, |at| u64::from(self.index[at].position))
     }
 
+    /// Position behind the last batch that begins before `offset`, at most an
+    /// index step behind.
+    pub(crate) fn position_behind(&self, offset: i64) -> u64 {
+        let relative = (offset - self.base_offset).max(0) as u64;
+        let before =
+            self.index.partition_point(|entry| u64::from(entry.relative_offset) < relative);
+        self.index.get(before).map_or(self.size, |entry| u64::from(entry.position))
+    }
+
     /// Position at or before the first batch with a timestamp of at least `timestamp`.
     pub(crate) fn position_before_time(&self, timestamp: i64) -> u64 {
         let behind = self.index.partition_point(|entry| entry.max_timestamp_before < timestamp);
@@ -347,6 +356,8 @@ mod tests {
             ] {
                 assert!(found <= exact && exact - found <= INDEX_EVERY_BYTES + one, "{i}: {found}");
             }
+            let behind = segment.position_behind(100 + i as i64);
+            assert!(behind >= exact && behind - exact <= INDEX_EVERY_BYTES + one, "{i}: {behind}");
         }
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsResponse, ProduceRequest, RequestHeader, ResponseHeader,
+    ApiKey, ApiVersionsResponse, ListOffsetsRequest, ProduceRequest, RequestHeader, ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 
-use super::shape;
 use super::versions::versions_of;
+use super::{list_offsets_v0, shape};
 use crate::api::{self, Call};
 use crate::node::Node;
 
@@ -90,6 +90,7 @@ async fn serve(incoming: Incoming) -> Result<Option<BytesMut>, Refused> {
     match incoming.key {
         ApiKey::Produce => run_produce(incoming).await,
         ApiKey::Fetch => run(incoming, fetch::fetch).await,
+        ApiKey::ListOffsets if incoming.call.version == 0 => run_list_offsets_v0(incoming).await,
         ApiKey::ListOffsets => run(incoming, list_offsets::list_offsets).await,
         ApiKey::OffsetForLeaderEpoch => run(incoming, list_offsets::offset_for_leader_epoch).await,
         ApiKey::Metadata => run(incoming, cluster::metadata).await,
@@ -149,6 +150,15 @@ async fn run_produce(mut incoming: Incoming) -> Result<Option<BytesMut>, Refused
     let (version, is_silent) = (call.version, request.acks == 0);
     let response = api::produce::produce(call, request).await;
     if is_silent { Ok(None) } else { encode(key, version, correlation_id, &response).map(Some) }
+}
+
+async fn run_list_offsets_v0(mut incoming: Incoming) -> Result<Option<BytesMut>, Refused> {
+    let short = || Refused::Malformed(incoming.key, "it ends early".to_owned());
+    incoming.body = list_offsets_v0::to_version_1(incoming.body).ok_or_else(short)?;
+    incoming.call.version = 1;
+    let request = decode::<ListOffsetsRequest>(&mut incoming)?;
+    let response = api::list_offsets::list_offsets(incoming.call, request).await;
+    Ok(Some(list_offsets_v0::encode(incoming.correlation_id, &response)))
 }
 
 fn decode<Q: Request>(incoming: &mut Incoming) -> Result<Q, Refused> {

@@ -9,6 +9,7 @@
 
 mod connection;
 mod dispatch;
+mod list_offsets_v0;
 mod shape;
 mod shapes;
 pub(crate) mod versions;

@@ -94,7 +94,7 @@ pub(super) const SHAPES: &[(ApiKey, &[Field])] = &[
             since(2, I8),
             always(Array(&[
                 always(Text),
-                always(Array(&[always(I32), since(4, I32), always(I64)])),
+                always(Array(&[always(I32), since(4, I32), always(I64), within(0, 0, I32)])),
             ])),
             since(10, I32),
         ],

@@ -21,7 +21,7 @@ pub(crate) const SUPPORTED: &[(ApiKey, Served)] = &[
     // it does not send the old versions. 12 and above begin transactions implicitly.
     (ApiKey::Produce, Served { min: 3, max: 11, advertised_min: 0 }),
     (ApiKey::Fetch, served(4, 17)),
-    (ApiKey::ListOffsets, served(1, 10)),
+    (ApiKey::ListOffsets, served(0, 10)),
     (ApiKey::Metadata, served(0, 13)),
     (ApiKey::OffsetCommit, served(2, 9)),
     (ApiKey::OffsetFetch, served(1, 9)),
