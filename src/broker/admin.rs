@@ -184,6 +184,13 @@ impl Admin {
         }
     }
 
+    /// Members of `group` as they are now; none where there is no such group.
+    pub fn members(&self, group: &str) -> Result<usize, BrokerError> {
+        let groups = self.client.inner().fetch_group_list(Some(group), TIMEOUT);
+        let groups = groups.map_err(|source| BrokerError::of("look at a group", source))?;
+        Ok(groups.groups().first().map_or(0, |found| found.members().len()))
+    }
+
     /// How far `group` is behind on `topic`.
     pub fn lag(&self, group: &str, topic: &Topic) -> Result<GroupState, BrokerError> {
         let config = self.broker.client_config(&[

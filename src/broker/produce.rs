@@ -38,6 +38,8 @@ pub struct OutBatch {
     pub set: SetParts,
     /// Records of `block` that pass as tombstones; ascending, none of them in `origins`.
     pub tombstones: Vec<u32>,
+    /// The trace header of the records that are of its trace; the others keep theirs.
+    pub trace: Option<[u8; 55]>,
 }
 
 impl OutBatch {
@@ -59,7 +61,9 @@ impl OutBatch {
                 key: row.map_or(input.key(), |row| self.set.key(row, input.key())),
                 value: row.map(|row| self.rows.row(row)),
                 timestamp: row.and_then(|row| self.set.timestamp(row)).or(input.timestamp()),
-                headers: headers.unwrap_or_else(|| OutHeaders::kept(input.headers())),
+                headers: headers
+                    .unwrap_or_else(|| OutHeaders::kept(input.headers()))
+                    .traced(self.trace.as_ref().map(<[u8; 55]>::as_slice)),
             }
         })
     }
@@ -136,7 +140,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::record::RUN_HEADER;
+    use crate::record::{RUN_HEADER, TRACE_HEADER};
 
     #[test]
     fn rows_and_tombstones_leave_in_the_order_of_their_records() {
@@ -146,6 +150,7 @@ mod tests {
             origins: vec![0, 2, 2, 5],
             set: SetParts::default(),
             tombstones: vec![1, 6],
+            trace: None,
         };
         let order: Vec<_> = batch.order().collect();
         assert_eq!(
@@ -181,7 +186,14 @@ mod tests {
         }
         let mut rows = EncodedRows::default();
         (0..2).for_each(|_| rows.end_row());
-        OutBatch { block: Arc::new(block), rows, origins: vec![0, 2], set, tombstones: vec![1] }
+        OutBatch {
+            block: Arc::new(block),
+            rows,
+            origins: vec![0, 2],
+            set,
+            tombstones: vec![1],
+            trace: None,
+        }
     }
 
     #[test]
@@ -218,5 +230,33 @@ mod tests {
         );
         let headers = "a1b".len() + "kh1".len() + "5".len();
         assert_eq!(batch.size(), headers + 3 * (RUN_HEADER.len() + 1));
+    }
+
+    /// The trace of a record goes on with the stage's span; a record of another
+    /// trace, and what is no trace, stay as they are. Sizes do not change.
+    #[test]
+    fn a_record_goes_on_in_its_own_trace() {
+        const OWN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        const OTHER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        const NEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-1111111111111111-01";
+        let mut block = Block::new("orders".into(), 0);
+        for (offset, trace) in [OWN, OTHER, "none"].into_iter().enumerate() {
+            let headers = [("h", Some(&b"1"[..])), (TRACE_HEADER, Some(trace.as_bytes()))];
+            block.push(offset as i64, None, None, Some(b"in"), headers);
+        }
+        let mut rows = EncodedRows::default();
+        (0..3).for_each(|_| rows.end_row());
+        let set = SetParts::default();
+        let block = Arc::new(block);
+        let mut batch =
+            OutBatch { block, rows, origins: vec![0, 1, 2], set, tombstones: vec![], trace: None };
+        let size = batch.size();
+        batch.trace = NEXT.as_bytes().try_into().ok();
+
+        let traces: Vec<_> =
+            sent(&batch).into_iter().map(|(.., headers)| headers[1].clone()).collect();
+        let trace = |value| header(TRACE_HEADER, Some(value));
+        assert_eq!(traces, [trace(NEXT), trace(OTHER), trace("none")]);
+        assert_eq!(batch.size(), size);
     }
 }

@@ -10,7 +10,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use crate::record::{HeaderIter, RUN_HEADER, Record};
+use crate::record::{HeaderIter, RUN_HEADER, Record, TRACE_HEADER};
 
 /// What rows do not keep of their input records. Each part is there for all rows
 /// or for none, in buffers of its own: nothing is allocated for a row.
@@ -61,10 +61,10 @@ impl SetParts {
         (times.is_valid(row) && times.value(row) >= 0).then(|| times.value(row))
     }
 
-    /// `None`: the input record's. The row stays in the run of `input`.
+    /// `None`: the input record's. The row stays in the run and the trace of `input`.
     pub(super) fn headers<'a>(&'a self, row: usize, input: Record<'a>) -> Option<OutHeaders<'a>> {
         let entries = self.entries(row)?;
-        Some(OutHeaders(Source::Set(SetHeaders { run: input.run(), ..entries })))
+        Some(OutHeaders::set(SetHeaders { run: input.run(), trace: input.trace(), ..entries }))
     }
 
     fn entries(&self, row: usize) -> Option<SetHeaders<'_>> {
@@ -73,13 +73,13 @@ impl SetParts {
         if headers.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
             (next, end) = (headers.rows[row] as usize, headers.rows[row + 1] as usize);
         }
-        Some(SetHeaders { headers, next, end, run: None })
+        Some(SetHeaders { headers, next, end, run: None, trace: None })
     }
 
     /// Bytes of what is set of a row.
     pub fn size(&self, row: usize) -> usize {
         let key = self.key(row, None).map_or(0, <[u8]>::len);
-        key + self.entries(row).map_or(0, |entries| OutHeaders(Source::Set(entries)).size())
+        key + self.entries(row).map_or(0, |entries| OutHeaders::set(entries).size())
     }
 }
 
@@ -118,13 +118,14 @@ impl Headers {
     }
 }
 
-/// The headers of one row that were set, and its run header.
+/// The headers of one row that were set, and those of its run and its trace.
 #[derive(Debug, Clone)]
 struct SetHeaders<'a> {
     headers: &'a Headers,
     next: usize,
     end: usize,
     run: Option<&'a [u8]>,
+    trace: Option<&'a [u8]>,
 }
 
 impl<'a> Iterator for SetHeaders<'a> {
@@ -136,19 +137,30 @@ impl<'a> Iterator for SetHeaders<'a> {
             self.next += 1;
             let Headers { names, values, .. } = self.headers;
             let name = names.value(entry);
-            // The run is counted by this header: a row stays in the run of its record.
-            if name != RUN_HEADER {
+            // The run is counted by its header: a row stays in the run of its record.
+            if name != RUN_HEADER && name != TRACE_HEADER {
                 let value = values.is_valid(entry).then(|| values.value(entry).as_bytes());
                 return Some((name, value));
             }
         }
-        self.run.take().map(|run| (RUN_HEADER, Some(run)))
+        let run = self.run.take().map(|run| (RUN_HEADER, Some(run)));
+        run.or_else(|| self.trace.take().map(|trace| (TRACE_HEADER, Some(trace))))
     }
+}
+
+/// Whether two trace headers differ in the span alone: `00-<trace id>-<span id>-<flags>`.
+fn is_of_trace(one: &[u8], other: &[u8]) -> bool {
+    const TRACE_ID_END: usize = 35;
+    one.len() == other.len() && one.get(..TRACE_ID_END) == other.get(..TRACE_ID_END)
 }
 
 /// The headers of a record that goes out.
 #[derive(Debug, Clone)]
-pub struct OutHeaders<'a>(Source<'a>);
+pub struct OutHeaders<'a> {
+    source: Source<'a>,
+    /// The trace header of records that are of its trace.
+    trace: Option<&'a [u8]>,
+}
 
 #[derive(Debug, Clone)]
 enum Source<'a> {
@@ -158,7 +170,17 @@ enum Source<'a> {
 
 impl<'a> OutHeaders<'a> {
     pub(super) fn kept(headers: HeaderIter<'a>) -> Self {
-        Self(Source::Kept(headers))
+        Self { source: Source::Kept(headers), trace: None }
+    }
+
+    /// The same with another span of their trace: it goes on with the work on the
+    /// record. Their size stays.
+    pub(super) fn traced(self, trace: Option<&'a [u8]>) -> Self {
+        Self { trace, ..self }
+    }
+
+    fn set(headers: SetHeaders<'a>) -> Self {
+        Self { source: Source::Set(headers), trace: None }
     }
 
     /// Their bytes as a [`Record`] counts them: names and values.
@@ -171,9 +193,15 @@ impl<'a> Iterator for OutHeaders<'a> {
     type Item = (&'a str, Option<&'a [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
+        let (name, value) = match &mut self.source {
             Source::Kept(headers) => headers.next(),
             Source::Set(headers) => headers.next(),
+        }?;
+        match (self.trace, value) {
+            (Some(trace), Some(own)) if name == TRACE_HEADER && is_of_trace(own, trace) => {
+                Some((name, Some(trace)))
+            }
+            _ => Some((name, value)),
         }
     }
 }

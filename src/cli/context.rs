@@ -8,8 +8,9 @@ use crate::{
         Broker, TopicRequest,
         embedded::{self, Embedded},
     },
-    config::{self, Flag, HubConfig, Sources},
+    config::{self, Flag, HubConfig, Loaded, Sources},
     pipeline::{self, Project, ProjectPlan, StagePlan, TopicPlan},
+    telemetry::OtelConfig,
     transform::Functions,
 };
 
@@ -24,6 +25,7 @@ const MESSAGE_BYTES_DEFAULT: i64 = 1_048_588;
 pub(super) struct Context {
     pub globals: Globals,
     pub config: HubConfig,
+    pub otel: OtelConfig,
     pub no_color: bool,
 }
 
@@ -31,13 +33,13 @@ impl Context {
     pub(super) fn load(globals: Globals) -> Result<Self, CliError> {
         let sources = sources(&globals)?;
         let no_color = sources.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let mut config = config::load(&sources)?.config;
+        let Loaded { mut config, otel, .. } = config::load(&sources)?;
         match globals.verbose {
             0 => {}
             1 => "info,lineage_hub=debug".clone_into(&mut config.log.filter),
             _ => "debug,lineage_hub=trace,kafka=trace".clone_into(&mut config.log.filter),
         }
-        Ok(Self { globals, config, no_color })
+        Ok(Self { globals, config, otel, no_color })
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -150,6 +152,11 @@ pub(super) fn sources(globals: &Globals) -> Result<Sources, CliError> {
         key: "data_dir".to_owned(),
         value: value.display().to_string(),
     });
-    let flags = bootstrap.chain(data_dir).collect();
+    let log_format = globals.log_format.iter().map(|format| Flag {
+        name: "log-format".to_owned(),
+        key: "log.format".to_owned(),
+        value: if *format == OutputFormat::Json { "json" } else { "text" }.to_owned(),
+    });
+    let flags = bootstrap.chain(data_dir).chain(log_format).collect();
     Ok(Sources::read(&globals.project, globals.config.as_deref(), flags)?)
 }

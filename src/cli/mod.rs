@@ -24,6 +24,7 @@ mod run_input;
 mod runs;
 mod signals;
 mod stage;
+mod status;
 mod summary;
 mod topics;
 mod up;
@@ -74,6 +75,10 @@ pub struct Globals {
     #[arg(long, global = true, value_enum, default_value_t)]
     pub output: OutputFormat,
 
+    /// How log lines are written, instead of `log.format`
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<OutputFormat>,
+
     /// Log more; twice for all (RUST-style filters: `log.filter`)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -100,6 +105,8 @@ enum Command {
     Stage(stage::StageArgs),
     /// Deliver lineage events to their backends, until Ctrl-C
     Forward,
+    /// Look at broker, topics, stages, forwarder and backends: what is wrong, what to do
+    Status(status::StatusArgs),
     /// Check the project's files; print all problems at once
     Check,
     /// Compare the project's topics with the cluster's, and make them
@@ -152,12 +159,15 @@ fn run(cli: Cli) -> Result<(), CliError> {
     }
     let context = Context::load(globals)?;
     let color = io::stderr().is_terminal() && !context.no_color;
-    crate::telemetry::start(&context.config.log, color);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
+    let telemetry = {
+        let _inside = runtime.enter();
+        crate::telemetry::start(&context.config.log, color, &context.otel)
+    };
     let done = runtime.block_on(async {
         match command {
             Command::Up(args) => up::run(&args, &context).await,
@@ -165,6 +175,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Broker(args) => broker::run(&args, &context).await,
             Command::Stage(args) => stage::run(&args, &context).await,
             Command::Forward => forward::run(&context).await,
+            Command::Status(args) => status::run(&args, &context).await,
             Command::Check => check::run(&context),
             Command::Topics(args) => topics::run(&args, &context).await,
             Command::Produce(args) => produce::run(&args, &context),
@@ -175,6 +186,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Generate(_) | Command::Completions(_) | Command::Config(_) => Ok(()),
         }
     });
+    telemetry.end();
     // librdkafka's threads need no farewell; nothing of ours is under way any more.
     runtime.shutdown_background();
     done

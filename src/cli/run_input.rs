@@ -23,9 +23,10 @@ use crate::{
         ids,
         naming::job_name,
     },
-    record::{HeaderBytes, RUN_HEADER, Topic},
+    record::{HeaderBytes, RUN_HEADER, TRACE_HEADER, Topic},
     runtime::Shutdown,
     stage::StageEvents,
+    telemetry::RunSpan,
 };
 
 /// Records of one transaction: many enough to be cheap, and few enough that a
@@ -33,8 +34,6 @@ use crate::{
 const RECORDS_MAX: u64 = 10_000;
 /// Longest that a transaction stays open while a slow input goes on.
 const OPEN_MAX: Duration = Duration::from_secs(1);
-/// Of a run's id as text.
-const ID_BYTES: usize = 36;
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Sends the records of `input` as a bounded run; its id.
@@ -71,6 +70,9 @@ pub(super) struct RunSender {
     job: Job,
     producer: TransactionalProducer,
     headers: HeaderBytes,
+    /// The same with the trace of the run.
+    traced: HeaderBytes,
+    span: RunSpan,
     total: RunTotal,
     /// Records of the open transaction, and when it began.
     open: u64,
@@ -100,19 +102,26 @@ impl RunSender {
         };
         let mut job = Job::new(&first.namespace, &first.pipeline);
         job.facets.set(&JobType::pipeline(ProcessingType::Batch));
-        let mut sender = Self {
+        let span = RunSpan::start(&first.pipeline, &route.topic, &id.to_string(), None);
+        let mut headers = HeaderBytes::default();
+        headers.push(RUN_HEADER, Some(id.to_string().as_bytes()));
+        let mut traced = headers.clone();
+        if let Some(trace) = span.header() {
+            traced.push(TRACE_HEADER, Some(&trace));
+        }
+        Ok(Self {
             id,
             topic: route.topic.clone(),
             lineage: context.config.lineage.topic.as_str().into(),
             job,
             producer: TransactionalProducer::connect(broker, None, options)?,
-            headers: HeaderBytes::default(),
+            headers,
+            traced,
+            span,
             total: RunTotal { topic: route.topic.to_string(), records: 0, bytes: 0 },
             open: 0,
             begun: Instant::now(),
-        };
-        sender.headers.push(RUN_HEADER, Some(id.to_string().as_bytes()));
-        Ok(sender)
+        })
     }
 
     /// Opens the first transaction, with the start of the run and of each stage's
@@ -154,12 +163,16 @@ impl RunSender {
     }
 
     fn send_event(&mut self, key: &str, value: &[u8]) -> Result<(), CliError> {
+        let mut headers = HeaderBytes::default();
+        if let Some(trace) = self.span.header() {
+            headers.push(TRACE_HEADER, Some(&trace));
+        }
         Ok(self.producer.send(&OutRecord {
             topic: &self.lineage,
             partition: None,
             key: Some(key.as_bytes()),
             value: Some(value),
-            headers: &HeaderBytes::default(),
+            headers: &headers,
             timestamp: None,
         })?)
     }
@@ -174,16 +187,21 @@ impl RunSender {
             if shutdown.is_cancelled() {
                 return Err(CliError::Failed("interrupted".to_owned()));
             }
+            let traced = self.span.header_of(self.total.records).is_some();
+            let headers = if traced { &self.traced } else { &self.headers };
             self.producer.send(&OutRecord {
                 topic: &self.topic,
                 partition: None,
                 key: row.key.as_deref(),
                 value: Some(&row.value),
-                headers: &self.headers,
+                headers,
                 timestamp: None,
             })?;
+            let bytes =
+                |(name, value): (&str, Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);
+            let headers: usize = headers.iter().map(bytes).sum();
             let key = row.key.as_ref().map_or(0, Vec::len);
-            self.count(key + row.value.len() + RUN_HEADER.len() + ID_BYTES)?;
+            self.count(key + row.value.len() + headers)?;
         }
         Ok(())
     }
@@ -213,12 +231,14 @@ impl RunSender {
         run.facets.set(&self.total);
         self.tell(EventType::Running, run)?;
         self.commit()?;
+        self.span.end(self.total.records);
         Ok(self.id)
     }
 
     /// Takes the open transaction back, and says that the run is aborted: what
     /// was committed of it goes its way.
     pub(super) fn abort(&mut self, error: &CliError) {
+        self.span.fail(&error.to_string());
         let mut run = self.run();
         run.facets.set(&ErrorMessage::new(error.to_string()));
         let mut told = || -> Result<(), CliError> {

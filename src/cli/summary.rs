@@ -21,6 +21,7 @@ use crate::{
     pipeline::StagePlan,
     runtime::Shutdown,
     stage::{StageStatus, TaskState, group_of},
+    telemetry,
 };
 
 /// A stage and what its tasks report.
@@ -120,6 +121,11 @@ impl View {
         });
         if let Ok(lags) = answers.await {
             self.lags = lags;
+        }
+        for ((plan, _), lag) in self.stages.iter().zip(&self.lags) {
+            if let Some(lag) = lag {
+                telemetry::lag(&plan.pipeline, &plan.stage, &plan.from.name, *lag);
+            }
         }
     }
 

@@ -26,13 +26,14 @@ mod provenance;
 mod shape;
 mod sources;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    broker::KafkaConfig, forward::ForwardConfig, lineage::LineageConfig, stage::StageConfig,
-    telemetry::LogConfig,
+    broker::KafkaConfig,
+    forward::ForwardConfig,
+    lineage::LineageConfig,
+    stage::StageConfig,
+    telemetry::{LogConfig, OtelConfig},
 };
 
 pub use error::{ConfigError, Origin, SettingProblem};
@@ -86,8 +87,8 @@ impl HubConfig {
 pub struct Loaded {
     pub config: HubConfig,
     pub provenance: Provenance,
-    /// The `OTEL_*` variables, for `telemetry` to follow.
-    pub otel: BTreeMap<String, String>,
+    /// What the `OTEL_*` variables say.
+    pub otel: OtelConfig,
 }
 
 /// Lays the sources over the defaults and checks what comes of it.
@@ -101,7 +102,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     if !problems.is_empty() {
         return Err(ConfigError::Problems(problems));
     }
-    Ok(Loaded { config, provenance, otel: sources.otel() })
+    Ok(Loaded { config, provenance, otel: OtelConfig::read(&sources.otel()) })
 }
 
 #[cfg(test)]

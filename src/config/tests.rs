@@ -40,7 +40,7 @@ fn with_nothing_set_the_defaults_stand_and_have_no_problems() {
     let loaded = load(&Sources::default()).unwrap();
     assert_eq!(loaded.config, HubConfig::default());
     assert!(loaded.provenance.iter().all(|(_, entry)| entry.origin == Origin::Default));
-    assert!(loaded.otel.is_empty());
+    assert!(!loaded.otel.is_on());
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn the_variables_of_other_tools_are_understood() {
     assert_eq!(http.api_key.as_ref().unwrap().expose(), "hunter2");
     assert!(!config.lineage.enabled);
     assert_eq!(config.lineage.namespace, "shop");
-    let otel: Vec<_> = otel.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    assert_eq!(otel, ["OTEL_RESOURCE_ATTRIBUTES=a=b", "OTEL_SERVICE_NAME=env"]);
+    assert_eq!(otel.service_name, "env");
+    assert_eq!(otel.resource, [("a".to_owned(), "b".to_owned())]);
     assert_eq!(provenance.get("forward.backends.default.api_key").unwrap().value, "***");
     assert_eq!(config.kafka.properties["sasl.password"], "hunter3");
     assert_eq!(provenance.get("kafka.properties.sasl.password").unwrap().value, "***");

@@ -27,7 +27,7 @@ use super::{
     status::Status,
     transport::{Answer, BatchAnswer, Failure, Transport},
 };
-use crate::lineage::validate::Invalid;
+use crate::{lineage::validate::Invalid, telemetry::Request};
 
 /// A second's worth of events is not sent in one go.
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -61,6 +61,7 @@ pub(super) enum Outcome {
 /// What sends to one backend; shared by all requests under way.
 #[derive(Debug)]
 pub(super) struct Deliverer {
+    backend: String,
     transport: Box<dyn Transport>,
     gate: Gate,
     limiter: Option<DefaultDirectRateLimiter>,
@@ -89,6 +90,7 @@ impl Deliverer {
         let backoff = Backoff { initial: config.backoff_initial, max: config.backoff_max };
         let quota = config.rate_per_second.map(|rate| Quota::per_second(rate).allow_burst(ONE));
         Self {
+            backend: status.snapshot().backend,
             transport,
             gate: Gate::new(backoff, config.breaker_failures),
             limiter: quota.map(DefaultDirectRateLimiter::direct),
@@ -97,6 +99,10 @@ impl Deliverer {
             backoff,
             status,
         }
+    }
+
+    pub(super) fn is_down(&self) -> bool {
+        self.gate.is_down()
     }
 
     pub(super) fn transport(&self) -> &dyn Transport {
@@ -138,7 +144,9 @@ impl Deliverer {
             events.into_iter().partition(|event| !event.stop.is_cancelled());
         outcomes.extend(stopped.into_iter().map(|event| (event, Outcome::Stopped)));
         let bodies: Vec<&[u8]> = events.iter().map(Event::bytes).collect();
-        let answer = self.transport.send_batch(&bodies).await;
+        let request = Request::start(&self.backend, events.iter().map(Event::trace));
+        let answer = request.run(self.transport.send_batch(&bodies)).await;
+        request.end(&self.backend, answer.outcome());
         drop(pass);
         match answer {
             BatchAnswer::Unsupported => {
@@ -182,7 +190,9 @@ impl Deliverer {
         let mut tries = Tries::default();
         loop {
             let Some(pass) = self.enter(1, &event.stop).await else { return Outcome::Stopped };
-            let result = self.transport.send(event.bytes()).await;
+            let request = Request::start(&self.backend, std::iter::once(event.trace()));
+            let result = request.run(self.transport.send(event.bytes())).await;
+            request.end(&self.backend, result.as_ref().err().map_or("ok", Failure::outcome));
             let failure = match result {
                 Ok(()) => {
                     self.note_passed();

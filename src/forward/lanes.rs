@@ -55,6 +55,11 @@ impl Event {
         self.block.record(0)
     }
 
+    /// The trace header that came with it.
+    pub(super) fn trace(&self) -> Option<&[u8]> {
+        self.record().trace()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.record().value().unwrap_or_default()
     }

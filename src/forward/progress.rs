@@ -1,6 +1,9 @@
 //! How far each partition is settled, without a gap.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +40,7 @@ struct Entry {
     offset: i64,
     /// Bytes; `None` once it is settled.
     unsettled: Option<usize>,
+    read_at: Instant,
 }
 
 impl Progress {
@@ -54,7 +58,8 @@ impl Progress {
             advance: None,
             lost: shutdown.child_token(),
         });
-        records.waiting.push_back(Entry { offset, unsettled: Some(size) });
+        let entry = Entry { offset, unsettled: Some(size), read_at: Instant::now() };
+        records.waiting.push_back(entry);
         self.backlog += 1;
         self.bytes += size;
         self.uncommitted += 1;
@@ -71,7 +76,7 @@ impl Progress {
         let Some(size) = records.waiting[at].unsettled.take() else { return };
         self.backlog -= 1;
         self.bytes -= size;
-        while let Some(Entry { offset, unsettled: None }) = records.waiting.front() {
+        while let Some(Entry { offset, unsettled: None, .. }) = records.waiting.front() {
             records.advance = Some(offset + 1);
             records.waiting.pop_front();
             self.uncommitted -= 1;
@@ -100,6 +105,13 @@ impl Progress {
 
     pub(super) fn backlog(&self) -> usize {
         self.backlog
+    }
+
+    /// When the oldest of what is not settled was read.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        // The first of each partition is unsettled, or it would be gone.
+        let first = self.partitions.values().filter_map(|records| records.waiting.front());
+        first.map(|entry| entry.read_at).min()
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::telemetry::Settled;
+
 /// The state of one backend's task at one moment. Counts are of events since
 /// the task began.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -29,6 +31,13 @@ pub struct StatusSnapshot {
     pub last_error: Option<LastError>,
     #[serde(serialize_with = "time")]
     pub last_delivered: Option<Timestamp>,
+}
+
+impl StatusSnapshot {
+    fn settled(&self) -> Settled {
+        let Self { delivered, parked, coalesced, skipped, retries, .. } = *self;
+        Settled { delivered, parked, coalesced, skipped, retries }
+    }
 }
 
 /// A failure and when it was.
@@ -65,7 +74,18 @@ impl Status {
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut StatusSnapshot)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = now.settled();
+        change(&mut now);
+        let after = now.settled();
+        let came = Settled {
+            delivered: after.delivered - before.delivered,
+            parked: after.parked - before.parked,
+            coalesced: after.coalesced - before.coalesced,
+            skipped: after.skipped - before.skipped,
+            retries: after.retries - before.retries,
+        };
+        came.emit(&now.backend);
     }
 
     pub(super) fn failed(&self, text: String) {

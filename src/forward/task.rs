@@ -23,6 +23,7 @@ use super::{
 use crate::{
     lineage::validate,
     record::{Block, Record, Topic},
+    telemetry,
 };
 
 /// While one event holds the offsets, so many times the window may pass it: a
@@ -179,6 +180,8 @@ impl<S: Source> Task<S> {
         }
         let backlog = self.progress.backlog() as u64;
         self.status.update(|status| status.backlog = backlog);
+        let down = self.deliverer.is_down();
+        telemetry::backlog(&self.backend, backlog, self.progress.oldest(), down);
     }
 
     async fn admit(&mut self, blocks: Vec<Block>) -> Result<(), ForwardError<S::Error>> {

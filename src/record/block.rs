@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{HeaderIter, Position, REPLAY_HEADER, RUN_HEADER, Topic, headers};
+use super::{HeaderIter, Position, REPLAY_HEADER, RUN_HEADER, TRACE_HEADER, Topic, headers};
 
 /// What a poll took from one partition, in the order of its offsets.
 ///
@@ -137,10 +137,19 @@ impl<'a> Record<'a> {
 
     /// The bounded run that the record belongs to, from its last run header.
     pub fn run(&self) -> Option<&'a [u8]> {
+        self.last(RUN_HEADER)
+    }
+
+    /// The trace that the record belongs to, from its last trace header.
+    pub fn trace(&self) -> Option<&'a [u8]> {
+        self.last(TRACE_HEADER)
+    }
+
+    fn last(&self, name: &str) -> Option<&'a [u8]> {
         if !self.has_headers() {
             return None;
         }
-        self.headers().filter(|(key, _)| *key == RUN_HEADER).last().and_then(|(_, value)| value)
+        self.headers().filter(|(key, _)| *key == name).last().and_then(|(_, value)| value)
     }
 
     /// The stage that alone is to work on the record: a dead letter replayed to this topic.

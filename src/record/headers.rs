@@ -10,6 +10,9 @@ pub const RUN_HEADER: &str = "lineage-hub-run";
 /// stages that read the topic have worked on the record before, and leave it out.
 pub const REPLAY_HEADER: &str = "lineage-hub-replay";
 
+/// The W3C trace context that a record carries from stage to stage.
+pub const TRACE_HEADER: &str = "traceparent";
+
 /// Headers to be sent with a record, or those of one that came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderBytes(Vec<u8>);

@@ -9,7 +9,7 @@ mod headers;
 mod rows;
 
 pub use block::{Block, Record};
-pub use headers::{HeaderBytes, HeaderIter, REPLAY_HEADER, RUN_HEADER};
+pub use headers::{HeaderBytes, HeaderIter, REPLAY_HEADER, RUN_HEADER, TRACE_HEADER};
 pub use rows::EncodedRows;
 
 use std::{fmt, str::FromStr, sync::Arc};

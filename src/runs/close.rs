@@ -14,10 +14,11 @@ use super::{
 use crate::{
     broker::{Broker, OutRecord, Produce, Reader, TransactionalOptions, TransactionalProducer},
     lineage::{
-        Balance, Counts, Run,
+        Balance, Counts, EventType, Run,
         facets::{ErrorMessage, Facets, InputStatistics, OutputStatistics},
     },
     record::{HeaderBytes, Topic},
+    telemetry::RunEnded,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,7 +56,27 @@ pub(super) fn close(
             timestamp: None,
         })?;
     }
-    Ok(producer.commit(&[])?)
+    producer.commit(&[])?;
+    if let Some(end) = ends.iter().find(|end| end.job.is_none()) {
+        tell(run, end);
+    }
+    Ok(())
+}
+
+/// The pipeline's own end, for whoever counts runs.
+fn tell(run: &BoundedRun, end: &End) {
+    let Counts { read, out, filtered, dead_lettered, .. } = end.counts;
+    let took = run.started.map(|started| Timestamp::now().duration_since(started));
+    let ended = RunEnded {
+        pipeline: &run.pipeline,
+        outcome: if end.kind == EventType::Complete { "complete" } else { "failed" },
+        took: took.and_then(|took| took.try_into().ok()).unwrap_or_default(),
+        read,
+        out,
+        filtered,
+        dead_lettered,
+    };
+    ended.emit();
 }
 
 fn options(run: Uuid) -> TransactionalOptions {

@@ -136,6 +136,7 @@ mod tests {
             origins: vec![0, 0, 1, 2],
             set: SetParts::default(),
             tombstones: vec![],
+            trace: None,
         };
         let dead = [DeadRecord { record: 3, step: Step::Decode, error: String::new() }];
         let books = by_run(&output, &dead);

@@ -15,12 +15,14 @@ use uuid::Uuid;
 
 use super::{
     Account, Processed, RunCounts, StageError, StageEvents, TaskStatus, process::DeadRecord,
+    told::Told,
 };
 use crate::{
     broker::{CommittedOffset, OffsetCommit, OutRecord, Produce},
     dead_letter::Envelope,
     lineage::{Counts, EventType},
-    record::{Block, HeaderBytes, Topic},
+    record::{Block, HeaderBytes, TRACE_HEADER, Topic},
+    telemetry::StageTelemetry,
 };
 
 /// What a deliverer needs beside its producer.
@@ -34,6 +36,7 @@ pub struct DelivererOptions {
     pub commit_interval: Duration,
     pub dead_share: DeadShare,
     pub status: Arc<TaskStatus>,
+    pub telemetry: StageTelemetry,
 }
 
 /// When a stage stops rather than dead-letter more.
@@ -51,6 +54,7 @@ pub struct Deliverer<P> {
     holdings: BTreeMap<i32, Holding>,
     /// What the open transaction holds of bounded runs, by input partition.
     runs: BTreeMap<Uuid, BTreeMap<i32, Counts>>,
+    told: Told,
     /// Partitions that were forgotten and not assigned anew, and whose committed
     /// accounts name the run: whoever takes one of them over closes it.
     forgotten: BTreeSet<i32>,
@@ -105,11 +109,13 @@ struct Window {
 
 impl<P: Produce> Deliverer<P> {
     pub fn new(producer: P, options: DelivererOptions) -> Self {
+        let told = Told::new(options.telemetry.clone());
         Self {
             producer,
             options,
             holdings: BTreeMap::new(),
             runs: BTreeMap::new(),
+            told,
             forgotten: BTreeSet::new(),
             open: None,
             window: Window::default(),
@@ -199,6 +205,7 @@ impl<P: Produce> Deliverer<P> {
             *partitions.entry(block.partition()).or_default() += *counts;
         }
         self.options.events.count_unmet(&processed.unmet);
+        self.told.add(processed);
         self.options.status.open(processed.counts);
         self.judge(processed)
     }
@@ -262,15 +269,17 @@ impl<P: Produce> Deliverer<P> {
         }
         for (run, counts) in mem::take(&mut self.runs) {
             let event = self.options.events.bounded(EventType::Running, run, &counts, None);
-            self.send_event(event, now)?;
+            self.send_event_of(event, self.told.trace(run), now)?;
         }
         let offsets = self.offsets();
         if self.open.is_none() && offsets.is_empty() {
             return Ok(());
         }
         self.begin(now)?;
+        let begun = Instant::now();
         self.producer.commit(&offsets)?;
-        self.open = None;
+        let expectations = self.options.events.expectations();
+        self.told.committed(self.open.take().unwrap_or(now), begun.elapsed(), expectations);
         self.holdings.values_mut().for_each(Holding::settle);
         self.options.events.committed();
         self.options.status.committed(now.elapsed());
@@ -339,7 +348,7 @@ impl<P: Produce> Deliverer<P> {
         now: Instant,
     ) -> Result<(), StageError> {
         self.producer.abort()?;
-        self.open = None;
+        self.taken_back();
         let mut failed: BTreeSet<Uuid> = mem::take(&mut self.runs).into_keys().collect();
         failed.extend(runs);
         for run in failed {
@@ -365,7 +374,7 @@ impl<P: Produce> Deliverer<P> {
     pub fn abort(&mut self) -> Result<(), StageError> {
         self.forget();
         self.producer.abort()?;
-        self.open = None;
+        self.taken_back();
         Ok(())
     }
 
@@ -373,8 +382,14 @@ impl<P: Produce> Deliverer<P> {
     pub fn rebuild(&mut self) -> Result<(), StageError> {
         self.forget();
         self.producer.rebuild()?;
-        self.open = None;
+        self.taken_back();
         Ok(())
+    }
+
+    fn taken_back(&mut self) {
+        if self.open.take().is_some() {
+            self.told.aborted();
+        }
     }
 
     fn forget(&mut self) {
@@ -404,9 +419,21 @@ impl<P: Produce> Deliverer<P> {
     }
 
     fn send_event(&mut self, event: Option<LineageRecord>, now: Instant) -> Result<(), StageError> {
+        self.send_event_of(event, None, now)
+    }
+
+    fn send_event_of(
+        &mut self,
+        event: Option<LineageRecord>,
+        trace: Option<[u8; 55]>,
+        now: Instant,
+    ) -> Result<(), StageError> {
         let Some(LineageRecord { topic, key, value }) = event else { return Ok(()) };
         self.begin(now)?;
         self.headers.clear();
+        if let Some(trace) = trace {
+            self.headers.push(TRACE_HEADER, Some(&trace));
+        }
         self.producer.send(&OutRecord {
             topic: &topic,
             partition: None,

@@ -184,6 +184,11 @@ impl StageEvents {
         }
     }
 
+    /// The names of the stage's expectations.
+    pub fn expectations(&self) -> impl Iterator<Item = &str> {
+        self.expectations.iter().map(|(name, _)| name.as_str())
+    }
+
     pub fn committed(&mut self) {
         for (committed, open) in &mut self.unmet {
             *committed += std::mem::take(open);

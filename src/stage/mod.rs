@@ -34,6 +34,7 @@ mod replica;
 mod slot;
 mod status;
 mod task;
+mod told;
 
 pub use accounts::Account;
 pub use by_run::{RunCounts, runs_of};

@@ -30,13 +30,15 @@ use crate::{
     codec::json::{DecodeConfig, Decoder, EncodeConfig, EncodeError, Encoder},
     lineage::Counts,
     record::{Block, EncodedRows, Recovery, Topic},
+    telemetry::{Batch, BatchTrace, Books, STEPS, StageLabels, StageTelemetry},
     transform::{
         Expectations, Input, Origin, Otherwise, Output, Setters, Transform, TransformError,
         apply_isolating,
     },
 };
 
-/// The step of a stage at which a record turned out to be bad.
+/// The step of a stage at which a record turned out to be bad; as in
+/// [`telemetry::STEPS`](crate::telemetry::STEPS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Decode,
@@ -47,12 +49,7 @@ pub enum Step {
 
 impl Step {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Decode => "decode",
-            Self::Transform => "transform",
-            Self::Expect => "expect",
-            Self::Encode => "encode",
-        }
+        STEPS[self as usize]
     }
 }
 
@@ -76,12 +73,27 @@ pub struct Processed {
     pub runs: Vec<RunCounts>,
     /// For each expectation of the stage, the rows that failed it.
     pub unmet: Vec<u64>,
+    /// The trace that goes on with it.
+    pub trace: BatchTrace,
+}
+
+impl Processed {
+    /// As telemetry counts it.
+    pub(super) fn books(&self) -> Books {
+        let Counts { read, mapped, out, filtered, bytes_in, bytes_out, .. } = self.counts;
+        let mut dead = [0; STEPS.len()];
+        for record in &self.dead {
+            dead[record.step as usize] += 1;
+        }
+        Books { read, mapped, out, filtered, bytes_in, bytes_out, dead }
+    }
 }
 
 /// What a [`Processor`] is made of.
 pub struct ProcessorParts<'a> {
     /// `PIPELINE/STAGE`.
     pub stage: String,
+    pub labels: StageLabels<'a>,
     pub from: &'a Topic,
     pub to: &'a Topic,
     pub input: &'a Schema,
@@ -98,6 +110,7 @@ pub struct ProcessorParts<'a> {
 /// The work of a stage on one block after another; each task has its own.
 pub struct Processor {
     stage: String,
+    telemetry: Arc<StageTelemetry>,
     decoder: Decoder,
     transform: Box<dyn Transform>,
     expectations: Expectations,
@@ -114,8 +127,18 @@ pub struct Processor {
 
 impl Processor {
     pub fn new(parts: ProcessorParts<'_>) -> Result<Self, StageError> {
-        let ProcessorParts { stage, from, to, input, transform, expectations, key, decode, encode } =
-            parts;
+        let ProcessorParts {
+            stage,
+            labels,
+            from,
+            to,
+            input,
+            transform,
+            expectations,
+            key,
+            decode,
+            encode,
+        } = parts;
         let decoder = Decoder::new(input, decode)
             .map_err(|source| StageError::Decode { topic: from.clone(), source })?;
         let output = transform.output_schema();
@@ -132,6 +155,7 @@ impl Processor {
         let input = Arc::new(Schema::new(fields.chain(metadata).collect::<Vec<_>>()));
         Ok(Self {
             stage,
+            telemetry: Arc::new(StageTelemetry::new(labels)),
             decoder,
             transform,
             expectations,
@@ -145,11 +169,42 @@ impl Processor {
 
     /// Works on a block. Fails only where no record is at fault.
     pub fn process(&mut self, block: &Arc<Block>) -> Result<Processed, StageError> {
+        let telemetry = Arc::clone(&self.telemetry);
+        let mut batch = telemetry.batch(block.len(), block.iter().map(|record| record.trace()));
+        let entered = batch.enter();
+        let processed = self.work(block, &mut batch);
+        if entered.is_some() {
+            tracing::debug!(stage = self.stage, records = block.len(), "batch worked on");
+        }
+        drop(entered);
+        match processed {
+            Ok(mut processed) => {
+                processed.trace = batch.end(&processed.books());
+                processed.output.trace = processed.trace.records;
+                Ok(processed)
+            }
+            Err(error) => {
+                batch.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn work(
+        &mut self,
+        block: &Arc<Block>,
+        telemetry: &mut Batch<'_>,
+    ) -> Result<Processed, StageError> {
         let mut work = Work::new(block, self.expectations.iter().len());
         let batch = self.decode(&mut work)?;
+        telemetry.step();
         let output = self.transform(&mut work, &batch)?;
+        telemetry.step();
         let output = self.check(&mut work, output)?;
-        self.encode(work, output)
+        telemetry.step();
+        let processed = self.encode(work, output)?;
+        telemetry.step();
+        Ok(processed)
     }
 
     fn decode(&mut self, work: &mut Work<'_>) -> Result<RecordBatch, StageError> {
@@ -370,6 +425,7 @@ impl<'a> Work<'a> {
             origins,
             set,
             tombstones: self.tombstones,
+            trace: None,
         };
         let counts = Counts {
             read,
@@ -381,6 +437,7 @@ impl<'a> Work<'a> {
             ..self.counts
         };
         let runs = by_run(&output, &self.dead);
-        Processed { output, dead: self.dead, counts, runs, unmet: self.unmet }
+        let trace = BatchTrace::default();
+        Processed { output, dead: self.dead, counts, runs, unmet: self.unmet, trace }
     }
 }

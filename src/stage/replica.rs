@@ -16,6 +16,7 @@ use crate::{
     codec::json::{DecodeConfig, EncodeConfig},
     pipeline::{StagePlan, TopicPlan, spec::Format},
     runtime::Shutdown,
+    telemetry::{StageLabels, StageTelemetry},
 };
 
 /// How to run a replica.
@@ -187,6 +188,17 @@ fn record_bytes_max(topic: &TopicPlan) -> usize {
     limit - limit / 20
 }
 
+/// What telemetry calls the stage.
+fn labels<'a>(plan: &'a StagePlan, group: &'a str) -> StageLabels<'a> {
+    StageLabels {
+        pipeline: &plan.pipeline,
+        stage: &plan.stage,
+        from: &plan.from.name,
+        to: &plan.to.name,
+        group,
+    }
+}
+
 /// A processor of its own for each task.
 pub fn processor(plan: &StagePlan) -> Result<Processor, StageError> {
     for topic in [&plan.from, &plan.to] {
@@ -196,6 +208,7 @@ pub fn processor(plan: &StagePlan) -> Result<Processor, StageError> {
     }
     Processor::new(ProcessorParts {
         stage: plan.id(),
+        labels: labels(plan, &group_of(plan)),
         from: &plan.from.name.as_str().into(),
         to: &plan.to.name.as_str().into(),
         input: &plan.from.schema,
@@ -227,5 +240,6 @@ pub fn deliverer_options(
             window: config.dead_letter.window,
         },
         status,
+        telemetry: StageTelemetry::new(labels(plan, &group_of(plan))),
     }
 }

@@ -24,4 +24,5 @@ mod limits;
 mod replicas;
 mod runs;
 mod support;
+mod telemetry;
 mod topics;

@@ -33,6 +33,8 @@ pub struct Arrival {
     pub status: u16,
     pub gzipped: bool,
     pub authorization: Option<String>,
+    /// The header `traceparent`.
+    pub traceparent: Option<String>,
     /// Whether it came in a batch.
     pub batch: bool,
 }
@@ -295,8 +297,10 @@ fn record(request: &Request, state: &mut State, status: u16) {
 }
 
 fn arrival(request: &Request, bytes: Vec<u8>, status: u16) -> Arrival {
-    let authorization = request.header("authorization").map(ToOwned::to_owned);
-    Arrival { bytes, status, gzipped: request.gzipped(), authorization, batch: false }
+    let header = |name| request.header(name).map(ToOwned::to_owned);
+    let (authorization, traceparent) = (header("authorization"), header("traceparent"));
+    let gzipped = request.gzipped();
+    Arrival { bytes, status, gzipped, authorization, traceparent, batch: false }
 }
 
 fn usual_answer(request: &Request, state: &State) -> Answer {

@@ -18,9 +18,12 @@ use reqwest::{
 use serde::Deserialize;
 
 use super::{Answer, BatchAnswer, Failure, OpenError, Transport};
-use crate::forward::{
-    config::{HttpConfig, Secret},
-    retry,
+use crate::{
+    forward::{
+        config::{HttpConfig, Secret},
+        retry,
+    },
+    telemetry,
 };
 
 /// Bytes read of an answer: a batch's names each event that failed.
@@ -59,6 +62,9 @@ impl Http {
 
     async fn post(&self, url: &Url, body: Vec<u8>) -> Result<Response, Failure> {
         let mut request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/json");
+        if let Some(trace) = telemetry::context::current() {
+            request = request.header(telemetry::context::TRACEPARENT, trace.as_slice());
+        }
         let body = if body.len() >= self.gzip_bytes_min {
             request = request.header(CONTENT_ENCODING, "gzip");
             gzip(&body).map_err(|error| passing(format!("cannot gzip the event: {error}")))?

@@ -46,6 +46,16 @@ pub enum Failure {
     Refused(Answer),
 }
 
+impl Failure {
+    /// As telemetry calls it.
+    pub(in crate::forward) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Passing { .. } | Self::Doubtful(_) => "failed",
+        }
+    }
+}
+
 /// What a backend answered, cut to what a person reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -89,6 +99,20 @@ pub enum BatchAnswer {
     Unsupported,
     /// The request failed as a whole; what it says holds of no single event.
     Failed(Failure),
+}
+
+impl BatchAnswer {
+    /// As telemetry calls it.
+    pub(in crate::forward) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Each(results) => results
+                .iter()
+                .find_map(|result| result.as_ref().err())
+                .map_or("ok", Failure::outcome),
+            Self::Unsupported => "refused",
+            Self::Failed(failure) => failure.outcome(),
+        }
+    }
 }
 
 /// Why a transport cannot be opened.

@@ -11,6 +11,7 @@ pub(crate) mod books;
 pub(crate) mod broker;
 pub(crate) mod chaos;
 pub(crate) mod cluster;
+pub(crate) mod collector;
 #[path = "../../support/marquez.rs"]
 pub(crate) mod marquez;
 pub(crate) mod orders;
