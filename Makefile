@@ -4,16 +4,21 @@ CARGO ?= cargo
 PYTHON ?= load-tests/.venv/bin/python
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
+COMPOSE ?= docker compose --profile core --profile observability
+
 # Of the load tests: records of the input, and runs of each scenario.
 RECORDS ?= 1000000
 ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help build release test test-kafka test-faults test-harness lint format ci demo \
-	kafka-start kafka-stop bench-setup bench bench-stages bench-smoke
+	kafka-start kafka-stop bench-setup bench bench-stages bench-smoke \
+	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
+	test-unit test-integration test-pipeline test-compose test-collector test-dashboards \
+	test-dockerfile coverage check-project
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-22s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build all, for development
 	$(CARGO) build --workspace
@@ -42,6 +47,70 @@ format: ## Format the code
 
 ci: ## Run all that .ci/run runs
 	.ci/run
+
+dev-setup: ## Fetch what development needs: toolchain, crates, git hooks (where pre-commit is)
+	rustup show active-toolchain || rustup toolchain install
+	$(CARGO) fetch --locked
+	@if command -v pre-commit >/dev/null; then pre-commit install; \
+	else echo 'no git hooks: pre-commit is not installed (pip install pre-commit)'; fi
+
+start: ## Start the whole system in containers, and wait until it is healthy (needs Docker)
+	@[ -f .env ] || cp .env.example .env
+	$(COMPOSE) up --detach --build --wait
+
+stop: ## Stop the containers; their data stays
+	$(COMPOSE) down
+
+logs: ## Follow the containers' logs (SERVICE=transform for one)
+	$(COMPOSE) logs --follow --tail 100 $(SERVICE)
+
+status: build ## Say what runs, what is wrong and what to do
+	@if command -v docker >/dev/null; then $(COMPOSE) ps --all; fi
+	$(TARGET)/debug/lineage-hub status
+
+run-api: build ## Run the HTTP API on this machine
+	$(TARGET)/debug/lineage-hub api
+
+run-lineage-consumer: build ## Deliver lineage from Kafka to Marquez, on this machine
+	$(TARGET)/debug/lineage-hub forward
+
+check: lint check-project ## Check format, lints, and the example project's files
+
+check-project: build ## Check the example project's topics and pipelines
+	$(TARGET)/debug/lineage-hub check
+
+fix: ## Mend what lints can mend, and format
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) fmt --all
+
+docs: ## Write the pages that are written from the code (docs/metrics.md)
+	WRITE_DOCS=1 $(CARGO) test --test reference
+
+test-unit: ## Run the tests beside the code, and those of whole stages without a broker
+	$(CARGO) test --workspace --lib
+	$(CARGO) test --test architecture --test behaviour --test reference
+
+test-integration: ## Run the program on the embedded broker
+	$(CARGO) test --test integration
+
+test-pipeline: build ## Run the example pipeline on its samples, and print the books
+	$(TARGET)/debug/lineage-hub demo --ephemeral
+
+test-compose: ## Judge docker-compose.yml by the Compose specification (needs Go, no Docker)
+	cd scripts/compose && go build -o ../../$(TARGET)/compose-check .
+	$(TARGET)/compose-check
+
+test-collector: ## Run the tests of telemetry on a real collector (builds it once: needs Go)
+	scripts/test-collector.sh
+
+test-dashboards: ## Run every query of dashboards and alerts on ClickHouse's engine (887 MB once)
+	scripts/test-dashboards.sh
+
+test-dockerfile: ## Lint the Dockerfile, and try its layer of dependencies
+	scripts/test-dockerfile.sh
+
+coverage: ## Measure what the tests cover (needs cargo-llvm-cov)
+	$(CARGO) llvm-cov --workspace --html
 
 demo: build ## Run the demo: broker, stages, forwarder and console in one process
 	$(TARGET)/debug/lineage-hub demo

@@ -11,6 +11,7 @@ package_of() {
     cc) echo gcc ;;
     c++) echo g++ ;;
     ps) echo procps ;;
+    go) echo golang-go ;;
     make | curl | git | python3) echo "$1" ;;
     *)
       echo "ci-install.sh: no package is known for the command $1" >&2
@@ -21,7 +22,7 @@ package_of() {
 
 # librdkafka is compiled with cc, c++ and make.
 wanted=("$@")
-[ $# -gt 0 ] || wanted=(cc c++ make java mvn ps git python3)
+[ $# -gt 0 ] || wanted=(cc c++ make java mvn ps git python3 go)
 
 packages=()
 for command in "${wanted[@]}"; do
