@@ -146,7 +146,8 @@ fn the_metrics_are_the_books_of_the_run() {
             );
         }
     }
-    let decoded = collector.sums("lineage_hub.stage.records.dead_lettered", "decode");
+    let mut decoded = collector.sums("lineage_hub.stage.records.dead_lettered", &pipeline);
+    decoded.retain(|sum| sum.attributes["step"] == "decode");
     assert_eq!(total(&decoded), 3);
     let ended = collector.sums("lineage_hub.run.ended", &pipeline);
     assert_eq!(total(&ended), 1, "one of the two trackers has ended it: {ended:?}");
