@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{BoundedRun, RunState, StreamingRun, event::LineageEvent};
+use super::{BoundedRun, Graph, RunState, StreamingRun, event::LineageEvent};
 use crate::lineage::{Counts, ids, is_ours};
 
 /// Runs that are kept; beyond that the oldest that have ended are forgotten.
@@ -20,6 +20,7 @@ pub struct Runs {
     streaming: BTreeMap<Uuid, StreamingRun>,
     /// Bounded runs that changed since they were last looked at.
     changed: BTreeSet<Uuid>,
+    graph: Graph,
 }
 
 /// A run of either sort.
@@ -31,8 +32,10 @@ pub enum RunView<'a> {
 }
 
 impl Runs {
-    /// Takes a lineage record in. What is no run event of ours is left alone.
+    /// Takes a lineage record in. What is no run event of ours counts for the
+    /// graph alone.
     pub fn fold(&mut self, bytes: &[u8]) {
+        self.graph.fold(bytes);
         let Ok(event) = serde_json::from_slice::<LineageEvent>(bytes) else { return };
         if !is_ours(&event.producer) {
             return;
@@ -65,6 +68,11 @@ impl Runs {
         if self.streaming.len() > RUNS_MAX {
             forget(&mut self.streaming, |run| run.state);
         }
+    }
+
+    /// Which job reads and writes which dataset, by the events of all producers.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// The bounded run of this id.

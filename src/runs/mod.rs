@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! lineage topic -> event -> Runs (fold) -> due -> Closer: COMPLETE or FAIL, one transaction
-//!                              `-> views: `runs list`, `runs show`
+//!                             |  `-> views: `runs list`, `runs show`
+//!                             `-> graph: `lineage show`
 //! ```
 //!
 //! A bounded run is complete when its books balance from end to end: what its
@@ -23,6 +24,7 @@ mod bounded;
 mod close;
 mod event;
 mod fold;
+pub mod graph;
 mod streaming;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,7 @@ mod tracker;
 
 pub use bounded::{BoundedRun, Part};
 pub use fold::{RunView, Runs};
+pub use graph::Graph;
 pub use streaming::StreamingRun;
 pub use tracker::{Tracker, TrackerError};
 
