@@ -34,6 +34,18 @@ impl EventType {
         }
     }
 
+    /// Its name in an event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "START",
+            Self::Running => "RUNNING",
+            Self::Complete => "COMPLETE",
+            Self::Fail => "FAIL",
+            Self::Abort => "ABORT",
+            Self::Other => "OTHER",
+        }
+    }
+
     /// By its name in an event; `None` for one that OpenLineage does not know.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
@@ -189,6 +201,8 @@ mod tests {
             .collect();
         assert_eq!(terminal, ["COMPLETE", "FAIL", "ABORT"]);
         assert_eq!(EventType::parse("start"), None);
+        let back = all.map(|name| EventType::parse(name).map(EventType::as_str));
+        assert_eq!(back, all.map(Some));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub mod ids;
 pub mod naming;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+#[path = "../../tests/support/spec.rs"]
+pub(crate) mod spec;
 pub mod validate;
 
 pub use balance::{Balance, Counts, Delta, GraphStage, PartitionBalance, RunGraph, RunTotal};

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::{
     Balance, Counts, EventType, InputDataset, Job, OutputDataset, PRODUCER, PartitionBalance, Run,
-    RunEvent, RunTotal, facets, validate,
+    RunEvent, RunTotal, facets, spec, validate,
 };
 
 /// The OpenLineage schemas, and those of our own facets.
 fn schemas() -> Registry<'static> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let spec = root.join("tests/openlineage-spec");
+    let spec = spec::folder();
     let folders = [spec.clone(), spec.join("facets"), root.join("docs/openlineage")];
     let mut registry = Registry::new();
     for folder in folders {
@@ -289,8 +289,7 @@ fn a_streaming_stage_says_this() {
 /// to us and must still pass.
 #[test]
 fn openlineages_own_example_event_passes_the_check() {
-    let path = "tests/openlineage-spec/tests/example_full_event.json";
-    let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let bytes = fs::read(spec::folder().join("tests/example_full_event.json")).unwrap();
     let checked = validate::check(&bytes).unwrap();
     assert_eq!(checked.event_type, Some(EventType::Complete));
     assert!(!super::is_ours(&checked.producer));

@@ -19,6 +19,7 @@
 //! Kafka, and any I/O but the reading of the project's files in `project`.
 
 pub mod check;
+pub mod git;
 pub mod graph;
 pub mod plan;
 pub mod problem;
@@ -27,6 +28,7 @@ pub mod spec;
 pub mod yaml;
 
 pub use check::{CheckError, Checked, Options, check};
+pub use git::GitLocation;
 pub use plan::{PipelinePlan, ProjectPlan, StagePlan, TopicPlan};
 pub use problem::{Place, Problem, Problems};
 pub use project::{Project, ProjectError};

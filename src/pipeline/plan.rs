@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 
-use super::{problem::Place, spec::Format};
+use super::{git::GitLocation, problem::Place, spec::Format};
 use crate::transform::{Expectations, SqlPlan};
 
 /// All pipelines and topics of a project.
@@ -40,6 +40,8 @@ pub struct StagePlan {
     pub owner: Option<String>,
     /// Of the pipeline, for lineage.
     pub version: Option<String>,
+    /// Where the pipeline's file is kept, for lineage.
+    pub source: Option<GitLocation>,
     /// As the user wrote it.
     pub sql: String,
     pub from: Arc<TopicPlan>,

@@ -1,4 +1,4 @@
-//! The files of a project folder, read: the only I/O of this folder.
+//! The files of a project folder, read: with `git`, the only I/O of this folder.
 //!
 //! ```text
 //! topics/*.yaml, pipelines/*.yaml -> yaml -> specs and problems -> check
@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    git::Repository,
     problem::{Place, Problems},
     spec::{PipelineSpec, TopicSpec},
     yaml::{self, Node},
@@ -33,6 +34,8 @@ pub enum ProjectError {
 pub struct Project {
     pub topics: Vec<TopicSpec>,
     pub pipelines: Vec<PipelineSpec>,
+    /// The git repository that the folder lies in.
+    pub repository: Option<Repository>,
     /// Found while reading; [`super::check()`] adds its own to them.
     pub problems: Problems,
 }
@@ -46,7 +49,8 @@ impl Project {
         }
         let mut files = read_folder(&root.join(TOPICS), TOPICS)?;
         files.extend(read_folder(&pipelines, PIPELINES)?);
-        Ok(Self::from_files(files))
+        let repository = Repository::find(root);
+        Ok(Self { repository, ..Self::from_files(files) })
     }
 
     /// Reads texts as if they were files: `topics/NAME.yaml` a topic,

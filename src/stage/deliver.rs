@@ -206,6 +206,7 @@ impl<P: Produce> Deliverer<P> {
         }
         self.options.events.count_unmet(&processed.unmet);
         self.told.add(processed);
+        self.options.events.count_columns(&processed.statistics);
         self.options.status.open(processed.counts);
         self.judge(processed)
     }

@@ -10,27 +10,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arrow::datatypes::{DataType, Field, Schema};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{StageError, deliver::LineageRecord};
+use super::{
+    InOut, StageError, Statistics,
+    deliver::LineageRecord,
+    facets::{input, job, output, run_facets},
+};
 use crate::{
-    codec::schema::format_type,
     lineage::{
         Balance, Counts, Delta, EventType, InputDataset, Job, OutputDataset, PartitionBalance, Run,
         RunEvent,
         facets::{
-            self, Assertion, DataQualityAssertions, DataSource, Documentation, ErrorMessage,
-            InputStatistics, JobType, OfRun, OutputStatistics, Ownership, Parent, ParentJob,
-            ParentRef, ProcessingEngine, SchemaField, Sql, Subtype, TransformationType,
+            Assertion, DataQualityAssertions, ErrorMessage, Facets, InputStatistics, JobType,
+            OfRun, OutputStatistics, Parent, ParentJob, ParentRef, ProcessingEngine,
         },
         ids,
-        naming::job_name,
     },
-    pipeline::{StagePlan, TopicPlan},
+    pipeline::StagePlan,
     record::Topic,
-    transform::{Source, strip_literals},
 };
 
 /// The pipeline's run that stages belong to.
@@ -64,6 +63,38 @@ enum Started {
     Committed,
 }
 
+/// What a run's columns held: committed, and in the open transaction.
+#[derive(Debug, Default)]
+struct Columns {
+    committed: Statistics,
+    open: Option<Statistics>,
+}
+
+impl Columns {
+    fn count(counted: &mut Option<Self>, more: Option<&Statistics>) {
+        if let Some(more) = more {
+            let columns = counted.get_or_insert_default();
+            columns.open.get_or_insert_default().merge(more);
+        }
+    }
+
+    fn told(&self) -> Statistics {
+        let mut all = self.committed.clone();
+        if let Some(open) = &self.open {
+            all.merge(open);
+        }
+        all
+    }
+
+    fn settle(&mut self, is_committed: bool) {
+        if let Some(open) = self.open.take()
+            && is_committed
+        {
+            self.committed.merge(&open);
+        }
+    }
+}
+
 /// Writes the events of one task's run.
 #[derive(Debug)]
 pub struct StageEvents {
@@ -73,7 +104,7 @@ pub struct StageEvents {
     run: Uuid,
     started: Started,
     running_due: Option<Instant>,
-    run_facets: facets::Facets<OfRun>,
+    run_facets: Facets<OfRun>,
     job: Job,
     /// The same job, as it is in a bounded run.
     bounded_job: Job,
@@ -82,6 +113,7 @@ pub struct StageEvents {
     expectations: Vec<(String, String)>,
     /// Rows that failed each expectation: committed, and in the open transaction.
     unmet: Vec<(u64, u64)>,
+    columns: InOut<Option<Columns>>,
     /// What the run did of partitions that it has handed over; of one that it
     /// holds again, the account counts this, too.
     kept: BTreeMap<i32, Counts>,
@@ -107,6 +139,7 @@ impl StageEvents {
             output: output(plan, &options.datasets),
             unmet: vec![(0, 0); expectations.len()],
             expectations,
+            columns: InOut::default(),
             kept: BTreeMap::new(),
             options,
         }
@@ -155,7 +188,8 @@ impl StageEvents {
     ) -> Option<LineageRecord> {
         let mut counts = self.kept.clone();
         counts.extend(held.iter().copied());
-        let event = self.event(kind, self.run, &counts, error.map(chain).as_deref());
+        let mut event = self.event(kind, self.run, &counts, error.map(chain).as_deref());
+        self.add_columns(&mut event);
         self.running_due = (!kind.is_terminal()).then(|| now + self.options.running_interval);
         self.record(event)
     }
@@ -189,7 +223,18 @@ impl StageEvents {
         self.expectations.iter().map(|(name, _)| name.as_str())
     }
 
+    pub fn count_columns(&mut self, counted: &InOut<Option<Statistics>>) {
+        Columns::count(&mut self.columns.input, counted.input.as_ref());
+        Columns::count(&mut self.columns.output, counted.output.as_ref());
+    }
+
+    fn settle_columns(&mut self, is_committed: bool) {
+        let InOut { input, output } = &mut self.columns;
+        input.iter_mut().chain(output).for_each(|columns| columns.settle(is_committed));
+    }
+
     pub fn committed(&mut self) {
+        self.settle_columns(true);
         for (committed, open) in &mut self.unmet {
             *committed += std::mem::take(open);
         }
@@ -199,6 +244,7 @@ impl StageEvents {
     }
 
     pub fn aborted(&mut self) {
+        self.settle_columns(false);
         for (_, open) in &mut self.unmet {
             *open = 0;
         }
@@ -214,6 +260,7 @@ impl StageEvents {
         self.running_due = None;
         self.kept.clear();
         self.unmet.fill((0, 0));
+        self.columns = InOut::default();
     }
 
     fn event(
@@ -282,6 +329,15 @@ impl StageEvents {
         event
     }
 
+    fn add_columns(&self, event: &mut RunEvent) {
+        if let (Some(columns), Some(input)) = (&self.columns.input, event.inputs.first_mut()) {
+            input.input_facets.set(&columns.told().metrics());
+        }
+        if let (Some(columns), Some(output)) = (&self.columns.output, event.outputs.first_mut()) {
+            output.facets.set(&columns.told().metrics());
+        }
+    }
+
     fn assertions(&self) -> DataQualityAssertions {
         let unmet = self.unmet.iter().map(|(committed, open)| committed + open);
         let assertions = self
@@ -300,124 +356,6 @@ impl StageEvents {
             key: event.key(),
             value: event.to_json(),
         })
-    }
-}
-
-fn run_facets(options: &EventOptions) -> facets::Facets<OfRun> {
-    let mut facets = facets::Facets::default();
-    facets.set(&ProcessingEngine::default());
-    if let Some(ParentRun { run, namespace, name }) = &options.parent {
-        let job = ParentJob { namespace: namespace.clone(), name: name.clone() };
-        facets.set(&Parent::root(ParentRef::new(*run, job)));
-    }
-    facets
-}
-
-fn job(plan: &StagePlan, options: &EventOptions, job_type: &JobType) -> Job {
-    let mut job = Job::new(&plan.namespace, job_name(&plan.pipeline, &plan.stage));
-    job.facets.set(job_type);
-    let sql = if options.strip_literals { strip_literals(&plan.sql) } else { plan.sql.clone() };
-    job.facets.set(&Sql::new(sql));
-    if let Some(description) = &plan.description {
-        job.facets.set(&Documentation::new(description));
-    }
-    if let Some(owner) = &plan.owner {
-        job.facets.set(&Ownership::of(owner));
-    }
-    job
-}
-
-fn input(plan: &StagePlan, namespace: &str) -> InputDataset {
-    let mut input = InputDataset::new(namespace, &plan.from.name);
-    input.facets.set(&schema(&plan.from.schema));
-    input.facets.set(&DataSource::kafka(namespace));
-    describe(&plan.from, &mut input.facets);
-    input
-}
-
-fn output(plan: &StagePlan, namespace: &str) -> OutputDataset {
-    let mut output = OutputDataset::new(namespace, &plan.to.name);
-    output.facets.set(&schema(plan.plan.value_schema()));
-    output.facets.set(&DataSource::kafka(namespace));
-    output.facets.set(&column_lineage(plan, namespace));
-    describe(&plan.to, &mut output.facets);
-    output
-}
-
-fn describe(topic: &TopicPlan, facets: &mut facets::Facets<facets::OfDataset>) {
-    if let Some(description) = &topic.description {
-        facets.set(&Documentation::new(description));
-    }
-    if let Some(owner) = &topic.owner {
-        facets.set(&Ownership::of(owner));
-    }
-}
-
-fn schema(schema: &Schema) -> facets::Schema {
-    facets::Schema::new(schema.fields().iter().map(|field| schema_field(field)).collect())
-}
-
-fn schema_field(field: &Field) -> SchemaField {
-    SchemaField::new(field.name(), format_type(field), children(field.data_type()))
-}
-
-/// The fields within: of a struct, or of a list's structs.
-fn children(kind: &DataType) -> Vec<SchemaField> {
-    match kind {
-        DataType::Struct(fields) => fields.iter().map(|field| schema_field(field)).collect(),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            children(item.data_type())
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn column_lineage(plan: &StagePlan, namespace: &str) -> facets::ColumnLineage {
-    let lineage = plan.plan.column_lineage();
-    let inputs = |sources: &[Source]| {
-        let mut inputs: Vec<facets::InputField> = Vec::new();
-        for source in sources {
-            let transformation = facets::Transformation::from(source);
-            match inputs.iter_mut().find(|input| input.field == source.field) {
-                Some(input) => input.transformations.push(transformation),
-                None => inputs.push(facets::InputField {
-                    namespace: namespace.to_owned(),
-                    name: plan.from.name.clone(),
-                    field: source.field.clone(),
-                    transformations: vec![transformation],
-                }),
-            }
-        }
-        inputs
-    };
-    let fields = lineage
-        .fields
-        .iter()
-        .map(|(name, sources)| facets::OutputField { name: name.clone(), inputs: inputs(sources) });
-    facets::ColumnLineage { fields: fields.collect(), dataset: inputs(&lineage.dataset) }
-}
-
-impl From<&Source> for facets::Transformation {
-    fn from(source: &Source) -> Self {
-        use crate::transform::Transformation as Kind;
-        let subtype = match source.transformation {
-            Kind::Identity => Subtype::Identity,
-            Kind::Transformation => Subtype::Transformation,
-            Kind::Aggregation => Subtype::Aggregation,
-            Kind::Filter => Subtype::Filter,
-            Kind::Conditional => Subtype::Conditional,
-            Kind::Sort => Subtype::Sort,
-            Kind::GroupBy => Subtype::GroupBy,
-            Kind::Join => Subtype::Join,
-            Kind::Window => Subtype::Window,
-        };
-        let kind = if source.transformation.is_direct() {
-            TransformationType::Direct
-        } else {
-            TransformationType::Indirect
-        };
-        let description = (!source.description.is_empty()).then(|| source.description.clone());
-        Self { kind, subtype, description, masking: source.masking }
     }
 }
 

@@ -24,7 +24,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{RunCounts, StageError, by_run::by_run, metadata_columns};
+use super::{RunCounts, StageError, Statistics, by_run::by_run, metadata_columns};
 use crate::{
     broker::{OutBatch, SetParts},
     codec::json::{DecodeConfig, Decoder, EncodeConfig, EncodeError, Encoder},
@@ -73,6 +73,7 @@ pub struct Processed {
     pub runs: Vec<RunCounts>,
     /// For each expectation of the stage, the rows that failed it.
     pub unmet: Vec<u64>,
+    pub statistics: InOut<Option<Statistics>>,
     /// The trace that goes on with it.
     pub trace: BatchTrace,
 }
@@ -87,6 +88,13 @@ impl Processed {
         }
         Books { read, mapped, out, filtered, bytes_in, bytes_out, dead }
     }
+}
+
+/// Of the rows that a stage takes in, and of those that it sends on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InOut<T> {
+    pub input: T,
+    pub output: T,
 }
 
 /// What a [`Processor`] is made of.
@@ -105,6 +113,8 @@ pub struct ProcessorParts<'a> {
     /// The size that it allows is that of value, key and headers together where
     /// key or headers are set.
     pub encode: EncodeConfig,
+    /// Whose columns are counted.
+    pub statistics: InOut<bool>,
 }
 
 /// The work of a stage on one block after another; each task has its own.
@@ -123,22 +133,13 @@ pub struct Processor {
     setters: Setters,
     /// The decoder's columns and the metadata columns that the transform reads.
     input: SchemaRef,
+    statistics: InOut<bool>,
 }
 
 impl Processor {
     pub fn new(parts: ProcessorParts<'_>) -> Result<Self, StageError> {
-        let ProcessorParts {
-            stage,
-            labels,
-            from,
-            to,
-            input,
-            transform,
-            expectations,
-            key,
-            decode,
-            encode,
-        } = parts;
+        let ProcessorParts { stage, labels, from, to, input, transform, expectations, .. } = parts;
+        let ProcessorParts { key, decode, encode, statistics, .. } = parts;
         let decoder = Decoder::new(input, decode)
             .map_err(|source| StageError::Decode { topic: from.clone(), source })?;
         let output = transform.output_schema();
@@ -164,6 +165,7 @@ impl Processor {
             value,
             setters,
             input,
+            statistics,
         })
     }
 
@@ -227,6 +229,9 @@ impl Processor {
             }
         }
         let batch = self.decoder.finish();
+        if self.statistics.input {
+            work.statistics.input = Some(Statistics::of(&batch));
+        }
         if self.transform.metadata_columns().is_empty() {
             return Ok(batch);
         }
@@ -306,6 +311,13 @@ impl Processor {
             (written, _) = self.write(&good.batch)?;
             good
         };
+        if self.statistics.output {
+            let columns = match &self.value {
+                None => output.batch.clone(),
+                Some(columns) => output.batch.project(columns).map_err(unplanned)?,
+            };
+            work.statistics.output = Some(Statistics::of(&columns));
+        }
         let origins = match output.origin {
             Origin::Identity => work.rows.clone(),
             Origin::Rows(origins) => {
@@ -391,6 +403,7 @@ struct Work<'a> {
     dead: Vec<DeadRecord>,
     counts: Counts,
     unmet: Vec<u64>,
+    statistics: InOut<Option<Statistics>>,
 }
 
 impl<'a> Work<'a> {
@@ -402,6 +415,7 @@ impl<'a> Work<'a> {
             dead: Vec::new(),
             counts: Counts::default(),
             unmet: vec![0; expectations],
+            statistics: InOut::default(),
         }
     }
 
@@ -437,7 +451,8 @@ impl<'a> Work<'a> {
             ..self.counts
         };
         let runs = by_run(&output, &self.dead);
+        let Self { dead, unmet, statistics, .. } = self;
         let trace = BatchTrace::default();
-        Processed { output, dead: self.dead, counts, runs, unmet: self.unmet, trace }
+        Processed { output, dead, counts, runs, unmet, statistics, trace }
     }
 }

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    DeadShare, Deliverer, DelivererOptions, EventOptions, Guarantee, Processor, ProcessorParts,
-    StageConfig, StageError, StageEvents, StageStatus, TaskStatus, slot::Slot, task,
+    DeadShare, Deliverer, DelivererOptions, EventOptions, Guarantee, InOut, Processor,
+    ProcessorParts, StageConfig, StageError, StageEvents, StageStatus, TaskStatus, slot::Slot,
+    task,
 };
 use crate::{
     broker::{Broker, GroupConsumer, TransactionalOptions, TransactionalProducer},
@@ -217,6 +218,7 @@ pub fn processor(plan: &StagePlan) -> Result<Processor, StageError> {
         key: plan.key.as_ref().map(|field| field.name().as_str()),
         decode: DecodeConfig::default(),
         encode: EncodeConfig { record_bytes_max: record_bytes_max(&plan.to) },
+        statistics: InOut { input: plan.from.column_statistics, output: plan.to.column_statistics },
     })
 }
 

@@ -9,7 +9,7 @@ use lineage_hub::{
 };
 use serde_json::{Value, json};
 
-use super::{STAGE, driver, project};
+use super::{STAGE, driver, project, spec};
 
 const CORE: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json";
 
@@ -17,8 +17,9 @@ const CORE: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json";
 pub(crate) fn schemas() -> Registry<'static> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut registry = Registry::new();
-    for folder in ["tests/openlineage-spec", "tests/openlineage-spec/facets", "docs/openlineage"] {
-        for file in fs::read_dir(root.join(folder)).unwrap() {
+    let spec = spec::folder();
+    for folder in [spec.clone(), spec.join("facets"), root.join("docs/openlineage")] {
+        for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "json") {
                 let schema: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();

@@ -7,12 +7,16 @@
 
 mod dead_letters;
 mod expectations;
+mod golden;
 mod lineage;
 mod orders;
 mod random;
 mod records;
 mod runs;
 mod setters;
+#[path = "../support/spec.rs"]
+mod spec;
+mod statistics;
 mod transactions;
 
 use lineage_hub::{

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     codec::{json::Encoder, schema::canonical_schema},
     pipeline::{
+        GitLocation,
         graph::{self, Edge, Order},
         plan::{PipelinePlan, ProjectPlan, StagePlan, TopicPlan},
         problem::{Place, Problems, did_you_mean},
@@ -316,6 +317,7 @@ impl<'p> Stages<'p> {
             description: stage.description.clone(),
             owner: pipeline.owner.clone(),
             version: pipeline.version.clone(),
+            source: self.source(pipeline),
             sql: stage.sql.as_str().to_owned(),
             plan,
             expectations,
@@ -328,6 +330,11 @@ impl<'p> Stages<'p> {
             from,
             to,
         }
+    }
+
+    fn source(&self, pipeline: &PipelineSpec) -> Option<GitLocation> {
+        let repository = self.project.repository.as_ref()?;
+        repository.locate(&pipeline.name.place().file)
     }
 
     fn namespace(&self, pipeline: &PipelineSpec) -> String {

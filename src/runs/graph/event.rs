@@ -14,7 +14,7 @@ use crate::lineage::{EventType, is_ours};
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) time: Timestamp,
-    pub(super) event_type: Option<EventType>,
+    pub(super) kind: Option<EventType>,
     body: Body,
 }
 
@@ -170,8 +170,8 @@ impl Event {
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let body: Body = serde_json::from_slice(bytes).ok()?;
         let time = read_time(&body.event_time)?;
-        let event_type = body.event_type.as_deref().and_then(EventType::parse);
-        Some(Self { time, event_type, body })
+        let kind = body.event_type.as_deref().and_then(EventType::parse);
+        Some(Self { time, kind, body })
     }
 
     pub(super) fn is_ours(&self) -> bool {

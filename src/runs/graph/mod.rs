@@ -140,7 +140,7 @@ impl Job {
             self.processing = event.processing().or(self.processing.take());
             self.parent = event.parent().or(self.parent.take());
         }
-        let state = event.event_type.and_then(RunState::after);
+        let state = event.kind.and_then(RunState::after);
         if let (Some(run), Some(state)) = (event.run_id(), state)
             && self.latest.as_ref().is_none_or(|latest| time >= latest.at)
         {
@@ -179,7 +179,7 @@ impl Job {
     /// Knows a foreign run from its START on, so that its COMPLETE can take away
     /// what it did not name.
     fn follow(&mut self, event: &Event) {
-        let (Some(run), Some(kind)) = (event.run_id(), event.event_type) else { return };
+        let (Some(run), Some(kind)) = (event.run_id(), event.kind) else { return };
         match kind {
             EventType::Start if self.runs.len() < RUNS_MAX => {
                 self.runs.entry(run.to_owned()).or_insert(event.time);

@@ -21,6 +21,8 @@ mod value;
 
 pub(super) use trace::trace;
 
+use arrow::datatypes::Schema;
+
 /// Where the columns of an output come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnLineage {
@@ -28,6 +30,26 @@ pub struct ColumnLineage {
     pub fields: Vec<(String, Vec<Source>)>,
     /// What touches every output field: the fields that a filter reads.
     pub dataset: Vec<Source>,
+}
+
+/// The description of what nobody traced.
+const OPAQUE: &str = "opaque: any input field may be part of any output field";
+
+impl ColumnLineage {
+    /// Of a transform that does not say what it does: each output field may come
+    /// from each input field, and lineage says that this is all that is known.
+    pub fn opaque(input: &Schema, output: &Schema) -> Self {
+        let source = |field: &String| Source {
+            field: field.clone(),
+            transformation: Transformation::Transformation,
+            description: OPAQUE.to_owned(),
+            masking: false,
+        };
+        let sources: Vec<Source> =
+            input.fields().iter().map(|field| source(field.name())).collect();
+        let fields = output.fields().iter().map(|field| (field.name().clone(), sources.clone()));
+        Self { fields: fields.collect(), dataset: Vec::new() }
+    }
 }
 
 /// One way in which an input field reaches an output field.

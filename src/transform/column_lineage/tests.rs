@@ -300,3 +300,15 @@ fn a_long_expression_is_described_in_200_characters() {
     assert_eq!(description.chars().count(), 200);
     assert!(description.ends_with('…'), "{description}");
 }
+
+#[test]
+fn a_transform_that_does_not_say_has_every_input_field_in_every_output_field_and_says_so() {
+    let field = |name: &str| Field::new(name, DataType::Utf8, true);
+    let input = Schema::new(vec![field("a"), field("b")]);
+    let output = Schema::new(vec![field("x"), field("y")]);
+    let lineage = ColumnLineage::opaque(&input, &output);
+    let expected = "x <- a DIRECT/TRANSFORMATION, b DIRECT/TRANSFORMATION; \
+                    y <- a DIRECT/TRANSFORMATION, b DIRECT/TRANSFORMATION";
+    assert_eq!(compact(&lineage), expected);
+    assert!(lineage.fields[0].1[0].description.starts_with("opaque"));
+}

@@ -1,0 +1,165 @@
+//! What a stage's plan says of its job and its datasets, as facets.
+//!
+//! It does not change between events, so it is made once a task.
+
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::{EventOptions, ParentRun};
+use crate::{
+    codec::schema::format_type,
+    lineage::{
+        InputDataset, Job, OutputDataset,
+        facets::{
+            self, DataSource, Documentation, JobType, OfRun, Ownership, Parent, ParentJob,
+            ParentRef, ProcessingEngine, SchemaField, SourceCodeLocation, Sql, Subtype, Tag, Tags,
+            TransformationType,
+        },
+        naming::job_name,
+    },
+    pipeline::{GitLocation, StagePlan, TopicPlan},
+    transform::{Source, strip_literals},
+};
+
+/// Who set a tag, in OpenLineage's words.
+const USER: &str = "USER";
+
+pub(super) fn run_facets(options: &EventOptions) -> facets::Facets<OfRun> {
+    let mut facets = facets::Facets::default();
+    facets.set(&ProcessingEngine::default());
+    if let Some(ParentRun { run, namespace, name }) = &options.parent {
+        let job = ParentJob { namespace: namespace.clone(), name: name.clone() };
+        facets.set(&Parent::root(ParentRef::new(*run, job)));
+    }
+    facets
+}
+
+pub(super) fn job(plan: &StagePlan, options: &EventOptions, job_type: &JobType) -> Job {
+    let mut job = Job::new(&plan.namespace, job_name(&plan.pipeline, &plan.stage));
+    job.facets.set(job_type);
+    let sql = if options.strip_literals { strip_literals(&plan.sql) } else { plan.sql.clone() };
+    job.facets.set(&Sql::new(sql));
+    if let Some(description) = &plan.description {
+        job.facets.set(&Documentation::new(description));
+    }
+    if let Some(owner) = &plan.owner {
+        job.facets.set(&Ownership::of(owner));
+    }
+    if let Some(version) = &plan.version {
+        let tag = Tag {
+            key: "version".to_owned(),
+            value: version.clone(),
+            source: Some(USER.to_owned()),
+        };
+        job.facets.set(&Tags { tags: vec![tag] });
+    }
+    if let Some(source) = &plan.source {
+        job.facets.set(&source_code(source));
+    }
+    job
+}
+
+fn source_code(source: &GitLocation) -> SourceCodeLocation {
+    SourceCodeLocation {
+        system: "git".to_owned(),
+        url: source.url.clone(),
+        repo_url: source.repository.clone(),
+        path: Some(source.path.clone()),
+        version: Some(source.commit.clone()),
+        tag: None,
+        branch: source.branch.clone(),
+    }
+}
+
+pub(super) fn input(plan: &StagePlan, namespace: &str) -> InputDataset {
+    let mut input = InputDataset::new(namespace, &plan.from.name);
+    input.facets.set(&schema(&plan.from.schema));
+    input.facets.set(&DataSource::kafka(namespace));
+    describe(&plan.from, &mut input.facets);
+    input
+}
+
+pub(super) fn output(plan: &StagePlan, namespace: &str) -> OutputDataset {
+    let mut output = OutputDataset::new(namespace, &plan.to.name);
+    output.facets.set(&schema(plan.plan.value_schema()));
+    output.facets.set(&DataSource::kafka(namespace));
+    output.facets.set(&column_lineage(plan, namespace));
+    describe(&plan.to, &mut output.facets);
+    output
+}
+
+fn describe(topic: &TopicPlan, facets: &mut facets::Facets<facets::OfDataset>) {
+    if let Some(description) = &topic.description {
+        facets.set(&Documentation::new(description));
+    }
+    if let Some(owner) = &topic.owner {
+        facets.set(&Ownership::of(owner));
+    }
+}
+
+fn schema(schema: &Schema) -> facets::Schema {
+    facets::Schema::new(schema.fields().iter().map(|field| schema_field(field)).collect())
+}
+
+fn schema_field(field: &Field) -> SchemaField {
+    SchemaField::new(field.name(), format_type(field), children(field.data_type()))
+}
+
+/// The fields within: of a struct, or of a list's structs.
+fn children(kind: &DataType) -> Vec<SchemaField> {
+    match kind {
+        DataType::Struct(fields) => fields.iter().map(|field| schema_field(field)).collect(),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            children(item.data_type())
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn column_lineage(plan: &StagePlan, namespace: &str) -> facets::ColumnLineage {
+    let lineage = plan.plan.column_lineage();
+    let inputs = |sources: &[Source]| {
+        let mut inputs: Vec<facets::InputField> = Vec::new();
+        for source in sources {
+            let transformation = facets::Transformation::from(source);
+            match inputs.iter_mut().find(|input| input.field == source.field) {
+                Some(input) => input.transformations.push(transformation),
+                None => inputs.push(facets::InputField {
+                    namespace: namespace.to_owned(),
+                    name: plan.from.name.clone(),
+                    field: source.field.clone(),
+                    transformations: vec![transformation],
+                }),
+            }
+        }
+        inputs
+    };
+    let fields = lineage
+        .fields
+        .iter()
+        .map(|(name, sources)| facets::OutputField { name: name.clone(), inputs: inputs(sources) });
+    facets::ColumnLineage { fields: fields.collect(), dataset: inputs(&lineage.dataset) }
+}
+
+impl From<&Source> for facets::Transformation {
+    fn from(source: &Source) -> Self {
+        use crate::transform::Transformation as Kind;
+        let subtype = match source.transformation {
+            Kind::Identity => Subtype::Identity,
+            Kind::Transformation => Subtype::Transformation,
+            Kind::Aggregation => Subtype::Aggregation,
+            Kind::Filter => Subtype::Filter,
+            Kind::Conditional => Subtype::Conditional,
+            Kind::Sort => Subtype::Sort,
+            Kind::GroupBy => Subtype::GroupBy,
+            Kind::Join => Subtype::Join,
+            Kind::Window => Subtype::Window,
+        };
+        let kind = if source.transformation.is_direct() {
+            TransformationType::Direct
+        } else {
+            TransformationType::Indirect
+        };
+        let description = (!source.description.is_empty()).then(|| source.description.clone());
+        Self { kind, subtype, description, masking: source.masking }
+    }
+}
