@@ -13,9 +13,14 @@ const PREFIX: &str = "LINEAGE_HUB__";
 /// Variables of Kafka's, Marquez's and OpenLineage's tools and the settings that
 /// they mean, the weakest first: `OPENLINEAGE_URL` wins over `MARQUEZ_URL`, and
 /// the hub's own variables win over all of these.
-pub(super) const ALIASES: [(&str, &str); 7] = [
+pub(super) const ALIASES: [(&str, &str); 12] = [
     ("KAFKA_BOOTSTRAP_SERVERS", "kafka.bootstrap"),
+    ("OPENLINEAGE__TRANSPORT__TYPE", "forward.backends.default.type"),
     ("MARQUEZ_URL", "forward.backends.default.url"),
+    ("OPENLINEAGE__TRANSPORT__URL", "forward.backends.default.url"),
+    ("OPENLINEAGE__TRANSPORT__ENDPOINT", "forward.backends.default.endpoint"),
+    ("OPENLINEAGE__TRANSPORT__AUTH__APIKEY", "forward.backends.default.api_key"),
+    ("OPENLINEAGE__TRANSPORT__AUTH__API_KEY", "forward.backends.default.api_key"),
     ("OPENLINEAGE_URL", "forward.backends.default.url"),
     ("OPENLINEAGE_ENDPOINT", "forward.backends.default.endpoint"),
     ("OPENLINEAGE_API_KEY", "forward.backends.default.api_key"),

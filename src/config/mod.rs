@@ -1,8 +1,8 @@
 //! Configuration: what each part may be told, and who told it.
 //!
 //! ```text
-//! defaults < hub.yaml < .env < environment < flags -> layers -> HubConfig
-//!                                                         `-> Provenance
+//! defaults < openlineage.yml < hub.yaml < .env < environment < flags -> layers -> HubConfig
+//!                                                                           `-> Provenance
 //! ```
 //!
 //! # Guarantees
@@ -22,6 +22,7 @@ mod environment;
 mod error;
 mod hub_file;
 mod layers;
+mod openlineage;
 mod provenance;
 mod shape;
 mod sources;

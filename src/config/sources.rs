@@ -8,6 +8,7 @@ use super::{
     error::{ConfigError, Origin, SettingProblem},
     hub_file,
     layers::Setting,
+    openlineage,
     shape::Raw,
 };
 
@@ -27,6 +28,8 @@ type File = (Arc<str>, String);
 /// All that may set something, as text. Secrets are among it, so it has no `Debug`.
 #[derive(Clone, Default)]
 pub struct Sources {
+    /// `openlineage.yml`, which OpenLineage's other clients read, too.
+    pub openlineage_file: Option<File>,
     pub hub_file: Option<File>,
     pub dotenv: Option<File>,
     pub environment: BTreeMap<String, String>,
@@ -47,10 +50,11 @@ impl Sources {
         };
         let dotenv = read_if_there(project, ".env")?;
         let unicode = |text: std::ffi::OsString| text.into_string().ok();
-        let environment = env::vars_os()
+        let environment: BTreeMap<String, String> = env::vars_os()
             .filter_map(|(name, value)| Some((unicode(name)?, unicode(value)?)))
             .collect();
-        Ok(Self { hub_file, dotenv, environment, flags })
+        let openlineage_file = openlineage_file(project, &environment)?;
+        Ok(Self { openlineage_file, hub_file, dotenv, environment, flags })
     }
 
     /// The weakest first.
@@ -60,6 +64,10 @@ impl Sources {
     ) -> Result<Vec<Setting>, serde_json::Error> {
         let defaults = serde_json::to_value(HubConfig::default())?;
         let mut settings = Vec::new();
+        if let Some((file, text)) = &self.openlineage_file {
+            settings.extend(openlineage::settings(file, text, problems));
+        }
+        let of_openlineage = settings.len();
         if let Some((file, text)) = &self.hub_file {
             settings.extend(hub_file::settings(file, text, &defaults, problems));
         }
@@ -85,6 +93,7 @@ impl Sources {
         settings.extend(environment::settings(&environment, &defaults));
         settings.extend(self.flags.iter().map(flag_setting));
         environment::drop_idle(&mut settings);
+        openlineage::drop_overruled(&mut settings, of_openlineage);
         Ok(settings)
     }
 
@@ -100,6 +109,23 @@ impl Sources {
     fn dotenv_variables(&self, problems: &mut Vec<SettingProblem>) -> Vec<dotenv::Variable> {
         let Some((file, text)) = &self.dotenv else { return Vec::new() };
         dotenv::parse(file, text, problems)
+    }
+}
+
+/// The one that `OPENLINEAGE_CONFIG` names, which must be there; else that of the
+/// project, else the user's own.
+fn openlineage_file(
+    project: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<File>, ConfigError> {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    if let Some(path) = set("OPENLINEAGE_CONFIG") {
+        return Ok(Some((path.as_str().into(), read(Path::new(path))?)));
+    }
+    let own = set("HOME").map(|home| Path::new(home).join(".openlineage"));
+    match read_if_there(project, "openlineage.yml")? {
+        Some(file) => Ok(Some(file)),
+        None => own.map_or(Ok(None), |folder| read_if_there(&folder, "openlineage.yml")),
     }
 }
 

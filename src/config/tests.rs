@@ -17,6 +17,7 @@ fn sources(
         value: (*value).to_owned(),
     };
     Sources {
+        openlineage_file: None,
         hub_file: Some(("hub.yaml".into(), hub.to_owned())),
         dotenv: Some((".env".into(), dotenv.to_owned())),
         environment: environment
@@ -112,6 +113,37 @@ fn the_variables_of_other_tools_are_understood() {
     assert_eq!(provenance.get("kafka.properties.sasl.password").unwrap().value, "***");
     assert!(provenance.get("kafka.properties").is_none(), "shown by its entries");
     assert!(!format!("{config:?} {provenance:?}").contains("hunter"));
+}
+
+/// As OpenLineage's clients have it, weaker than what is said to the hub itself.
+#[test]
+fn openlineage_yml_is_weaker_than_hub_yaml_and_the_variables() {
+    let file = "transport: { type: http, url: http://yml, endpoint: e, auth: { apiKey: hunter2 } }";
+    let with = |file: &str, hub: &str, environment: &[(&str, &str)]| {
+        let mut sources = sources(hub, "", environment, &[]);
+        sources.openlineage_file = Some(("openlineage.yml".into(), file.to_owned()));
+        load(&sources).unwrap()
+    };
+    let http = |loaded: &Loaded| match &loaded.config.forward.backends["default"] {
+        Backend::Http(http) => (http.url.clone(), http.endpoint.clone()),
+        other => panic!("{other:?}"),
+    };
+    let loaded = with(file, "", &[]);
+    assert_eq!(http(&loaded), ("http://yml".to_owned(), "e".to_owned()));
+    let origin = loaded.provenance.origin("forward.backends.default.url").to_string();
+    assert_eq!(origin, "openlineage.yml:1");
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+
+    let hub = "forward: { backends: { default: { type: http, url: http://hub } } }";
+    assert_eq!(http(&with(file, hub, &[])).0, "http://hub");
+    let variable = [("OPENLINEAGE__TRANSPORT__URL", "http://transport")];
+    assert_eq!(http(&with(file, hub, &variable)).0, "http://transport");
+    let variables = [variable[0], ("OPENLINEAGE_URL", "http://url")];
+    assert_eq!(http(&with(file, hub, &variables)).0, "http://url");
+
+    // One of another type takes its place whole.
+    let file = "transport: { type: file, log_file_path: x }";
+    assert_eq!(http(&with(file, "", &[("MARQUEZ_URL", "http://m")])).0, "http://m");
 }
 
 #[test]
