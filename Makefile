@@ -12,7 +12,7 @@ ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help build release test test-kafka test-faults test-harness lint format ci demo \
-	kafka-start kafka-stop bench-setup bench bench-stages bench-smoke \
+	kafka-start kafka-stop bench-setup bench bench-stages bench-lineage bench-forward bench-smoke \
 	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
 	test-unit test-integration test-pipeline test-compose test-collector test-dashboards \
 	test-dockerfile coverage check-project
@@ -129,6 +129,14 @@ bench: release bench-setup kafka-start ## Compare with librdkafka alone and Kafk
 
 bench-stages: release bench-setup kafka-start ## Compare one process with a process for each stage
 	$(PYTHON) load-tests/bench.py --records $(RECORDS) --rounds $(ROUNDS) --scenarios hub,hub-stages
+
+bench-lineage: release bench-setup kafka-start ## Compare lineage on with lineage off
+	$(PYTHON) load-tests/bench.py --records $(RECORDS) --rounds $(ROUNDS) --scenarios hub,hub-no-lineage
+
+bench-forward: release ## Compare the forwarder with a bare load generator
+	cd load-tests && $(CARGO) build --locked --release
+	python3 load-tests/forward.py --wait 30 --events 10000
+	python3 load-tests/forward.py --wait 0 --events 100000
 
 bench-smoke: bench-setup kafka-start ## Try the peers and the harness with few records
 	$(PYTHON) load-tests/bench.py --records 100000 --rounds 1 --scenarios raw,kafka-streams

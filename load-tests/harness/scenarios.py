@@ -56,6 +56,13 @@ def hub(paths, run):
     return _hub(paths, run, lambda _: [["up", "--no-forward"]])
 
 
+def hub_no_lineage(paths, run):
+    """The hub as in `hub`, with lineage off: what lineage costs the stages."""
+    launch = hub(paths, run)
+    environment = launch.environment | {"LINEAGE_HUB__LINEAGE__ENABLED": "false"}
+    return Launch(launch.commands, environment)
+
+
 def hub_stages(paths, run):
     """The hub: a process for each stage."""
     return _hub(paths, run, lambda pipeline: [["stage", f"{pipeline}/{stage}"] for stage in STAGES])
@@ -115,6 +122,7 @@ def _kafka_streams(paths, run, threads):
 
 SCENARIOS = {
     "hub": hub,
+    "hub-no-lineage": hub_no_lineage,
     "hub-stages": hub_stages,
     "raw": raw,
     "kafka-streams": kafka_streams,

@@ -1,5 +1,6 @@
-//! The two programs of the load tests that must cost as little as they can:
-//! the generator of the input, and a passthrough as the floor to compare with.
+//! The programs of the load tests that must cost as little as they can: the
+//! generator of the input, a passthrough as the floor to compare with, and the
+//! ends that the forwarder is measured between (`forward`).
 //!
 //! ```text
 //! generate: order -> [500,000 records] librdkafka -> raw topic; expected results -> stdout
@@ -8,6 +9,7 @@
 //!
 //! Neither looks into a record that came from Kafka.
 
+mod forward;
 mod generate;
 mod order;
 mod pass;
@@ -35,6 +37,12 @@ enum Command {
     Generate(generate::Options),
     /// Copies a topic to another, exactly once.
     Pass(pass::Options),
+    /// Writes lineage events to a topic.
+    LineageEvents(forward::events::Options),
+    /// Takes lineage events over HTTP, and tells how long they took.
+    StandIn(forward::stand_in::Options),
+    /// Posts lineage events over HTTP, as fast as connections allow.
+    Post(forward::post::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,6 +50,9 @@ fn main() -> anyhow::Result<()> {
     match command {
         Command::Generate(options) => generate::run(&bootstrap, &options),
         Command::Pass(options) => pass::run(&bootstrap, &options),
+        Command::LineageEvents(options) => forward::events::run(&bootstrap, &options),
+        Command::StandIn(options) => forward::stand_in::run(&options),
+        Command::Post(options) => forward::post::run(&options),
     }
 }
 
