@@ -13,7 +13,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use super::{Broker, BrokerError, context::Quiet};
+use super::{Broker, BrokerError, CommittedOffset, context::Quiet};
 use crate::record::Topic;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -189,6 +189,39 @@ impl Admin {
         let groups = self.client.inner().fetch_group_list(Some(group), TIMEOUT);
         let groups = groups.map_err(|source| BrokerError::of("look at a group", source))?;
         Ok(groups.groups().first().map_or(0, |found| found.members().len()))
+    }
+
+    /// What `group` has committed of each partition of `topic`, with what it says
+    /// of itself beside it.
+    pub fn committed(
+        &self,
+        group: &str,
+        topic: &Topic,
+    ) -> Result<Vec<CommittedOffset>, BrokerError> {
+        let config =
+            self.broker.client_config(&[("group.id", group), ("enable.auto.commit", "false")]);
+        let client = rdkafka::consumer::BaseConsumer::from_config_and_context(
+            &config,
+            super::client::QuietConsumer,
+        )
+        .map_err(|source| BrokerError::Setup { source })?;
+        let partitions = self.topics()?.get(topic).map_or(0, |(partitions, _)| *partitions);
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition_range(topic, 0, partitions - 1);
+        let committed = client
+            .committed_offsets(wanted, TIMEOUT)
+            .map_err(|source| BrokerError::of("read a group's offsets", source))?;
+        let offset = |offset| match offset {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        let elements = committed.elements();
+        let of_partition = elements.iter().map(|element| CommittedOffset {
+            partition: element.partition(),
+            next_offset: offset(element.offset()),
+            metadata: element.metadata().to_owned(),
+        });
+        Ok(of_partition.collect())
     }
 
     /// How far `group` is behind on `topic`.

@@ -1,6 +1,9 @@
 //! Reads a topic from a place to its end, or on and on, without a group.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     Message, Offset, TopicPartitionList,
@@ -157,6 +160,20 @@ impl Reader {
 
     fn cursor(&mut self, partition: i32) -> Option<&mut Cursor> {
         self.cursors.iter_mut().find(|cursor| cursor.partition == partition)
+    }
+
+    /// Goes to these offsets, by partition; the others stay where they are.
+    pub fn seek(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), BrokerError> {
+        let mut list = TopicPartitionList::new();
+        for index in 0..self.cursors.len() {
+            let (low, end) = self.watermarks(self.cursors[index].partition)?;
+            let cursor = &mut self.cursors[index];
+            let wanted = offsets.get(&cursor.partition).copied().unwrap_or(cursor.next);
+            cursor.next = wanted.clamp(low, end);
+            list.add_partition_offset(&self.topic, cursor.partition, Offset::Offset(cursor.next))
+                .map_err(|source| BrokerError::of("go to an offset", source))?;
+        }
+        self.client.assign(&list).map_err(|source| BrokerError::of("go to an offset", source))
     }
 
     /// Takes what is there now for the end that [`Reader::is_at_end`] asks for.

@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{CliError, context::Context, dlq_replay, inspect, output};
+use super::{CliError, context::Context, dlq_lineage, dlq_replay, inspect, output};
 use crate::{
     broker::{Admin, Broker},
     dead_letter::queue::{self, Entry, Place},
@@ -24,9 +24,10 @@ pub(super) struct DlqArgs {
 
 #[derive(Debug, Subcommand)]
 enum DlqCommand {
-    /// Print the latest dead letters of all stages, the oldest first
+    /// Print the latest dead letters of all stages, and the lineage events that
+    /// backends refused, the oldest first
     List {
-        /// Only those of this stage: `orders/extract`
+        /// Only those of this stage: `orders/extract`; or backend: `lineage/marquez`
         #[arg(long, value_name = "PIPELINE/STAGE")]
         stage: Option<String>,
         /// How many of each topic
@@ -52,7 +53,7 @@ pub(super) fn run(args: &DlqArgs, context: &Context) -> Result<(), CliError> {
     match &args.command {
         DlqCommand::List { stage, limit, replayed } => {
             let plan = context.plan()?;
-            if let Some(stage) = stage {
+            if let Some(stage) = stage.as_deref().filter(|stage| !dlq_lineage::is_backend(stage)) {
                 Context::stage(&plan, stage)?;
             }
             let broker = context.broker()?;
@@ -75,6 +76,18 @@ pub(super) fn topics(broker: &Broker, plan: &ProjectPlan) -> Result<Vec<Topic>, 
         plan.stages().map(|stage| stage.dead_letters.name.as_str()).collect();
     let topics = names.into_iter().map(Topic::from);
     Ok(topics.filter(|topic| found.contains_key(topic)).collect())
+}
+
+/// The topic of parked lineage events, where it is there and no stage's.
+pub(super) fn of_lineage(
+    context: &Context,
+    broker: &Broker,
+    plan: &ProjectPlan,
+) -> Result<Option<Topic>, CliError> {
+    let topic: Topic = context.config.forward.dead_letter_topic.as_str().into();
+    let is_shared = plan.stages().any(|stage| *stage.dead_letters.name == *topic);
+    let found = !is_shared && Admin::connect(broker)?.topics()?.contains_key(&topic);
+    Ok(found.then_some(topic))
 }
 
 #[derive(Debug, Serialize)]
@@ -102,7 +115,8 @@ fn list(
     replayed: bool,
 ) -> Result<(), CliError> {
     let mut rows = Vec::new();
-    for topic in topics(broker, plan)? {
+    let of_lineage = of_lineage(context, broker, plan)?;
+    for topic in topics(broker, plan)?.into_iter().chain(of_lineage) {
         let mut letters = VecDeque::new();
         queue::scan(broker, &topic, |record| {
             match Entry::read(&record) {

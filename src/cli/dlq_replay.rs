@@ -11,7 +11,7 @@ use clap::Args;
 use super::{
     CliError,
     context::Context,
-    dlq, hub, output,
+    dlq, dlq_lineage, hub, output,
     run::{self as bounded, Route},
     run_input::RunSender,
     signals,
@@ -30,7 +30,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// Those of this stage: `orders/extract`
+    /// Those of this stage: `orders/extract`; or backend: `lineage/marquez`
     #[arg(long, value_name = "PIPELINE/STAGE")]
     stage: Option<String>,
 
@@ -64,6 +64,7 @@ pub(super) fn run(args: &ReplayArgs, context: &Context) -> Result<(), CliError> 
     signals::watch(&shutdown)?;
     let plan = context.plan()?;
     let stages: Vec<Arc<StagePlan>> = match &args.stage {
+        Some(stage) if dlq_lineage::is_backend(stage) => Vec::new(),
         Some(stage) => vec![Context::stage(&plan, stage)?],
         None => plan.stages().map(Arc::clone).collect(),
     };
@@ -88,6 +89,7 @@ pub(super) fn run(args: &ReplayArgs, context: &Context) -> Result<(), CliError> 
                 runs.extend(run);
             }
         }
+        rows.extend(replay_lineage(args, context, &broker, &plan)?);
         if rows.is_empty() {
             anstream::eprintln!("no dead letter to replay; see `lineage-hub dlq list`");
         }
@@ -104,6 +106,31 @@ pub(super) fn run(args: &ReplayArgs, context: &Context) -> Result<(), CliError> 
         }
         Ok(())
     })
+}
+
+/// Parked lineage events, as a row where there were any.
+fn replay_lineage(
+    args: &ReplayArgs,
+    context: &Context,
+    broker: &Broker,
+    plan: &ProjectPlan,
+) -> Result<Option<serde_json::Value>, CliError> {
+    let stage = args.stage.as_deref();
+    if stage.is_some_and(|stage| !dlq_lineage::is_backend(stage)) {
+        return Ok(None);
+    }
+    let Some(topic) = dlq::of_lineage(context, broker, plan)? else { return Ok(None) };
+    let is_asked = args.position.is_empty() || args.position.iter().any(|at| at.topic == topic);
+    if !is_asked {
+        return Ok(None);
+    }
+    let wanted = dlq_lineage::Wanted { stage, positions: &args.position, dry_run: args.dry_run };
+    let (sent, id) = dlq_lineage::replay(context, broker, &topic, &wanted)?;
+    let row = serde_json::json!({
+        "topic": &*topic, "stage": stage.unwrap_or("lineage"), "letters": sent,
+        "run": (!args.dry_run).then_some(id),
+    });
+    Ok((sent > 0).then_some(row))
 }
 
 /// The letters of one stage, on their way back.

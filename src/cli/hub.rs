@@ -51,7 +51,7 @@ impl RunningStage {
             config: context.config.stage.clone(),
             events: EventOptions {
                 parent: Some(parent.clone()),
-                ..event_options(context, broker)?
+                ..event_options(context, broker.bootstrap())?
             },
             data_dir: context.data_dir(),
         };
@@ -78,12 +78,12 @@ impl RunningStage {
 }
 
 /// What the events of stages need of the configuration.
-pub(super) fn event_options(context: &Context, broker: &Broker) -> Result<EventOptions, CliError> {
+pub(super) fn event_options(context: &Context, bootstrap: &str) -> Result<EventOptions, CliError> {
     let lineage = &context.config.lineage;
     Ok(EventOptions {
         enabled: lineage.enabled,
         topic: lineage.topic.as_str().into(),
-        datasets: lineage.dataset_namespace(broker.bootstrap())?,
+        datasets: lineage.dataset_namespace(bootstrap)?,
         running_interval: lineage.running_interval,
         strip_literals: context.config.stage.sql_literals == SqlLiterals::Strip,
         parent: None,

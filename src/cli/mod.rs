@@ -10,12 +10,17 @@ mod config;
 mod context;
 mod demo;
 mod dlq;
+mod dlq_lineage;
 mod dlq_replay;
 mod error;
+mod explain;
 mod forward;
+mod forward_look;
 pub mod generate;
+mod graph;
 mod hub;
 mod inspect;
+mod lineage;
 mod output;
 mod produce;
 mod rows;
@@ -91,6 +96,10 @@ pub enum OutputFormat {
     Text,
     /// For programs: one object a line
     Json,
+    /// For Graphviz; of `explain` and `lineage show` alone
+    Dot,
+    /// For Mermaid; of `explain` and `lineage show` alone
+    Mermaid,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,11 +113,15 @@ enum Command {
     /// Run one stage, until Ctrl-C
     Stage(stage::StageArgs),
     /// Deliver lineage events to their backends, until Ctrl-C
-    Forward,
+    Forward(forward::ForwardArgs),
     /// Look at broker, topics, stages, forwarder and backends: what is wrong, what to do
     Status(status::StatusArgs),
     /// Check the project's files; print all problems at once
     Check,
+    /// Print what stages do, what they write, and which field comes from which
+    Explain(explain::ExplainArgs),
+    /// Print what a topic, a stage or a field comes from, and what comes of it
+    Lineage(lineage::LineageArgs),
     /// Compare the project's topics with the cluster's, and make them
     Topics(topics::TopicsArgs),
     /// Send a file's lines to a topic
@@ -148,6 +161,11 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), CliError> {
     let Cli { globals, command } = cli;
+    let is_drawing = matches!(globals.output, OutputFormat::Dot | OutputFormat::Mermaid);
+    if is_drawing && !matches!(command, Command::Explain(_) | Command::Lineage(_)) {
+        let message = "--output dot and mermaid are of `explain` and `lineage show` alone";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     match command {
         Command::Generate(args) => {
             let mut out = io::BufWriter::new(io::stdout().lock());
@@ -174,9 +192,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Demo(args) => demo::run(&args, &context).await,
             Command::Broker(args) => broker::run(&args, &context).await,
             Command::Stage(args) => stage::run(&args, &context).await,
-            Command::Forward => forward::run(&context).await,
             Command::Status(args) => status::run(&args, &context).await,
+            Command::Forward(args) => forward::run(&args, &context).await,
             Command::Check => check::run(&context),
+            Command::Explain(args) => explain::run(&args, &context),
+            Command::Lineage(args) => lineage::run(&args, &context),
             Command::Topics(args) => topics::run(&args, &context).await,
             Command::Produce(args) => produce::run(&args, &context),
             Command::Run(args) => run::run(&args, &context),

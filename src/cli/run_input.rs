@@ -142,7 +142,7 @@ impl RunSender {
         run.facets.set(&RunGraph { stages: stages.collect() });
         self.tell(EventType::Start, run)?;
         for stage in &route.stages {
-            let events = StageEvents::new(stage, hub::event_options(context, broker)?);
+            let events = StageEvents::new(stage, hub::event_options(context, broker.bootstrap())?);
             let Some(start) = events.bounded(EventType::Start, self.id, &[].into(), None) else {
                 continue;
             };

@@ -41,13 +41,7 @@ impl Event {
             record.value(),
             record.headers(),
         );
-        let may_coalesce = match coalesce {
-            Coalesce::Off => false,
-            Coalesce::Own => is_ours(&checked.producer),
-            Coalesce::All => true,
-        };
-        let running = checked.event_type == Some(EventType::Running);
-        let supersedable = (may_coalesce && running).then_some(checked.job);
+        let supersedable = supersedable(&checked, coalesce);
         Self { block, lane: checked.key.into(), supersedable, stop }
     }
 
@@ -75,6 +69,17 @@ impl Event {
     pub(super) fn lane(&self) -> &Arc<str> {
         &self.lane
     }
+}
+
+/// The job of an event that a later one of its run and job may stand for.
+pub(super) fn supersedable(checked: &Checked, coalesce: Coalesce) -> Option<String> {
+    let may_coalesce = match coalesce {
+        Coalesce::Off => false,
+        Coalesce::Own => is_ours(&checked.producer),
+        Coalesce::All => true,
+    };
+    let running = checked.event_type == Some(EventType::Running);
+    (may_coalesce && running).then(|| checked.job.clone())
 }
 
 /// The lanes. Their bound is the window of the task.

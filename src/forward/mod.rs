@@ -23,6 +23,7 @@ mod config;
 mod deliver;
 mod gate;
 mod lanes;
+mod preview;
 mod progress;
 mod retry;
 mod source;
@@ -34,10 +35,19 @@ pub mod transport;
 
 pub use config::{Backend, Coalesce, FileConfig, ForwardConfig, HttpConfig, Secret};
 pub use deliver::Refusal;
+pub use preview::{Preview, Previewed, What};
 pub use progress::Advance;
 pub use source::KafkaSource;
-pub use status::{LastError, Status, StatusSnapshot};
+pub use status::{LastError, Report, Status, StatusSnapshot};
 pub use task::{ForwardError, Input, Partition, Source, Task};
+
+/// How a record's `replayed_for` and a dead letter name a backend.
+pub fn stage(backend: &str) -> String {
+    format!("{PIPELINE}/{backend}")
+}
+
+/// What stands in the place of a pipeline in the dead letters of lineage.
+pub const PIPELINE: &str = "lineage";
 
 /// The consumer group of the task of one backend.
 pub fn group(backend: &str) -> String {

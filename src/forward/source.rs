@@ -12,7 +12,7 @@ use std::{
 use crossbeam_channel::{Sender as AckSender, bounded};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
-use super::{Advance, Input, Partition, Refusal, Source};
+use super::{Advance, Input, PIPELINE, Partition, Refusal, Report, Source};
 use crate::{
     broker::{
         Broker, BrokerError, Group, GroupConsumer, GroupOptions, OffsetCommit, OutRecord,
@@ -192,7 +192,7 @@ impl Source for KafkaSource {
         let mut headers = HeaderBytes::default();
         let error = refusal.to_string();
         let envelope =
-            Envelope { pipeline: "lineage", stage: backend, step: "forward", error: &error };
+            Envelope { pipeline: PIPELINE, stage: backend, step: "forward", error: &error };
         envelope.headers(&record, &mut headers);
         let out = OutRecord {
             topic: &self.dead_letters,
@@ -208,13 +208,14 @@ impl Source for KafkaSource {
         })
     }
 
-    async fn commit(&mut self, advances: &[Advance]) -> Result<(), BrokerError> {
+    async fn commit(&mut self, advances: &[Advance], report: &Report) -> Result<(), BrokerError> {
+        let metadata = report.to_json();
         let offsets: Vec<OffsetCommit> = advances
             .iter()
             .map(|advance| OffsetCommit {
                 partition: advance.partition.number,
                 next_offset: advance.next_offset,
-                metadata: String::new(),
+                metadata: metadata.clone(),
             })
             .collect();
         tokio::task::block_in_place(|| self.group.commit(&offsets))

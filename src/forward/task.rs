@@ -17,7 +17,8 @@ use super::{
     deliver::{Deliverer, Outcome, Refusal},
     lanes::{Event, Lanes},
     progress::{Advance, Progress},
-    status::Status,
+    stage,
+    status::{Report, Status},
     transport::Transport,
 };
 use crate::{
@@ -63,10 +64,12 @@ pub trait Source: Send {
         refusal: &Refusal,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Commits offsets; all records before them are delivered or parked.
+    /// Commits offsets; all records before them are delivered or parked. The
+    /// report stands beside them.
     fn commit(
         &mut self,
         advances: &[Advance],
+        report: &Report,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
@@ -201,7 +204,8 @@ impl<S: Source> Task<S> {
     ) -> Result<(), ForwardError<S::Error>> {
         let offset = record.offset();
         let stop = self.progress.admit(partition, offset, record.size(), &self.shutdown);
-        let Some(value) = record.value() else {
+        let is_others = record.replayed_for().is_some_and(|other| other != stage(&self.backend));
+        let Some(value) = record.value().filter(|_| !is_others) else {
             self.progress.settle(partition, offset);
             self.status.update(|status| status.skipped += 1);
             return Ok(());
@@ -271,7 +275,8 @@ impl<S: Source> Task<S> {
             .sync()
             .await
             .map_err(|source| ForwardError::Sync { backend: self.backend.clone(), source })?;
-        self.source.commit(&advances).await.map_err(|error| self.source_failed(error))
+        let report = self.status.report();
+        self.source.commit(&advances, &report).await.map_err(|error| self.source_failed(error))
     }
 
     async fn give_up(&mut self, lost: Vec<Partition>) -> Result<(), ForwardError<S::Error>> {

@@ -21,6 +21,7 @@ mod forwarding;
 mod kafka_tools;
 mod keys;
 mod limits;
+mod lineage;
 mod replicas;
 mod runs;
 mod support;

@@ -1,8 +1,5 @@
 //! The task over real HTTP, with a stand-in for Marquez on loopback.
 
-#[path = "../../../tests/support/marquez.rs"]
-mod marquez;
-
 use std::{
     fs,
     net::TcpListener,
@@ -12,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use marquez::{Fault, Marquez};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,6 +18,7 @@ use tokio::{
 
 use super::{
     Running,
+    marquez::{Fault, Marquez},
     memory::{MemoryTopic, event, text},
 };
 use crate::forward::{
@@ -353,38 +350,6 @@ async fn a_server_is_trusted_by_the_ca_file_and_not_without_it() {
     assert!(reason.contains("certificate"), "{reason}");
     assert_eq!(Http::open(&trusted).unwrap().send(event.as_bytes()).await, Ok(()));
     server.abort();
-}
-
-/// What other producers write is carried through unchanged, whatever facets it has.
-#[tokio::test]
-async fn openlineages_own_examples_pass_through_unchanged() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openlineage-spec/tests");
-    let whole = fs::read(folder.join("example_full_event.json")).unwrap();
-    let mut events = vec![whole];
-    for facet in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if !facet.is_dir() {
-            continue;
-        }
-        for example in fs::read_dir(facet).unwrap() {
-            // The examples are of facets: an event is made around each.
-            let facet = fs::read_to_string(example.unwrap().path()).unwrap();
-            let event = event(&format!("run{} OTHER", events.len()));
-            events.push(event.replacen('{', &format!("{{\"example\": {facet},"), 1).into_bytes());
-        }
-    }
-    assert!(events.len() > 30);
-
-    let marquez = Marquez::start().await;
-    let topic = MemoryTopic::default();
-    topic.write(3, &events.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let running = start(&topic, http(&marquez), config());
-    running.all_committed(3).await;
-    running.stop().await;
-    let mut arrived: Vec<_> = marquez.arrivals().into_iter().map(|arrival| arrival.bytes).collect();
-    arrived.sort();
-    events.sort();
-    assert_eq!(arrived, events);
-    assert_eq!(topic.parked(), [""; 0]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::forward::{
-    Advance, Input, Partition, Refusal, Source,
+    Advance, Input, Partition, Refusal, Report, Source,
     transport::{BatchAnswer, Failure, Transport},
 };
 use crate::{
@@ -153,7 +153,7 @@ impl Source for MemoryTopic {
         Ok(())
     }
 
-    async fn commit(&mut self, advances: &[Advance]) -> io::Result<()> {
+    async fn commit(&mut self, advances: &[Advance], _: &Report) -> io::Result<()> {
         let mut state = self.0.0.lock().unwrap();
         for advance in advances {
             let before = state.committed.insert(advance.partition.number, advance.next_offset);

@@ -2,6 +2,9 @@
 //! of outage pass in no time, and no test waits for a clock.
 
 mod http;
+mod judged;
+#[path = "../../../tests/support/marquez.rs"]
+mod marquez;
 pub(super) mod memory;
 mod random;
 
