@@ -31,7 +31,7 @@ pub fn run(bootstrap: &str, options: &Options) -> anyhow::Result<()> {
             producer.poll(Duration::ZERO);
         }
     }
-    producer.flush(Duration::from_secs(60))?;
+    producer.flush(Duration::from_mins(1))?;
     Ok(())
 }
 
