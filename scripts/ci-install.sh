@@ -22,13 +22,18 @@ package_of() {
 
 # librdkafka is compiled with cc, c++ and make.
 wanted=("$@")
-[ $# -gt 0 ] || wanted=(cc c++ make java mvn ps git python3 go)
+[ $# -gt 0 ] || wanted=(cc c++ make java mvn ps git python3 go curl)
 
 packages=()
 for command in "${wanted[@]}"; do
   package=$(package_of "$command")
   command -v "$command" >/dev/null || packages+=("$package")
 done
+
+# Debian parts the making of virtual environments from Python.
+if [ $# -eq 0 ] && ! python3 -m ensurepip --version >/dev/null 2>&1; then
+  packages+=(python3-venv)
+fi
 
 install_packages() {
   if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

@@ -1,5 +1,6 @@
 //! lineage-hub: Kafka stream processing in SQL, with lineage in the same transaction.
 
+pub mod api;
 pub mod broker;
 pub mod cli;
 pub mod codec;

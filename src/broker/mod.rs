@@ -26,8 +26,10 @@ mod context;
 pub mod embedded;
 mod error;
 mod flush;
+pub mod groups;
 mod produce;
 mod producer;
+mod pulse;
 mod reader;
 mod set_parts;
 pub mod topics;
@@ -42,6 +44,7 @@ pub use consumer::{
 pub use error::BrokerError;
 pub use produce::{OffsetCommit, OutBatch, OutRecord, OutRow, Produce};
 pub use producer::Producer;
+pub use pulse::Pulse;
 pub use reader::{Reader, StartAt};
 pub use set_parts::{OutHeaders, SetParts};
 pub use transactional::{Group, TransactionalOptions, TransactionalProducer};

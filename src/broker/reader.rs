@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -28,6 +29,29 @@ pub enum StartAt {
     Time(i64),
 }
 
+/// The text names no place to start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("give `beginning`, `end`, an offset, -N, or a time such as 2026-01-31T08:00:00Z")]
+pub struct NoStart;
+
+impl FromStr for StartAt {
+    type Err = NoStart;
+
+    fn from_str(text: &str) -> Result<Self, NoStart> {
+        match text {
+            "beginning" => return Ok(Self::Beginning),
+            "end" => return Ok(Self::End),
+            _ => {}
+        }
+        if let Ok(offset) = text.parse::<i64>() {
+            let tail = offset.checked_neg().ok_or(NoStart)?;
+            return Ok(if offset < 0 { Self::Tail(tail) } else { Self::Offset(offset) });
+        }
+        let time: jiff::Timestamp = text.parse().map_err(|_| NoStart)?;
+        Ok(Self::Time(time.as_millisecond()))
+    }
+}
+
 /// A reader of all partitions of one topic; sees committed records only.
 pub struct Reader {
     client: BaseConsumer<QuietConsumer>,
@@ -49,6 +73,16 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Reader {
     pub fn open(broker: &Broker, topic: &Topic, start: StartAt) -> Result<Self, BrokerError> {
+        Self::open_at(broker, topic, start, &BTreeMap::new())
+    }
+
+    /// Begins at these offsets by partition, and at `start` in all others.
+    pub fn open_at(
+        broker: &Broker,
+        topic: &Topic,
+        start: StartAt,
+        offsets: &BTreeMap<i32, i64>,
+    ) -> Result<Self, BrokerError> {
         let config = broker.client_config(&[
             // Never joined: librdkafka wants a name to hand records out by one queue.
             ("group.id", "lineage-hub-reader"),
@@ -65,11 +99,16 @@ impl Reader {
         let client = BaseConsumer::from_config_and_context(&config, QuietConsumer)
             .map_err(|source| BrokerError::Setup { source })?;
         let mut reader = Self { client, topic: topic.clone(), cursors: Vec::new() };
-        reader.place(broker, start)?;
+        reader.place(broker, start, offsets)?;
         Ok(reader)
     }
 
-    fn place(&mut self, broker: &Broker, start: StartAt) -> Result<(), BrokerError> {
+    fn place(
+        &mut self,
+        broker: &Broker,
+        start: StartAt,
+        offsets: &BTreeMap<i32, i64>,
+    ) -> Result<(), BrokerError> {
         let metadata = self
             .client
             .fetch_metadata(Some(&self.topic), TIMEOUT)
@@ -82,11 +121,12 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions as i32 {
             let (low, end) = self.watermarks(partition)?;
+            let start = offsets.get(&partition).map_or(start, |offset| StartAt::Offset(*offset));
             let next = match start {
                 StartAt::Beginning => low,
                 StartAt::End => end,
-                StartAt::Offset(offset) => offset.clamp(low, end),
-                StartAt::Tail(count) => (end - count).max(low),
+                StartAt::Offset(offset) => offset.clamp(low, end.max(low)),
+                StartAt::Tail(count) => end.saturating_sub(count).max(low),
                 StartAt::Time(time) => self.offset_at(partition, time)?.unwrap_or(end),
             };
             list.add_partition_offset(&self.topic, partition, Offset::Offset(next))
@@ -190,8 +230,27 @@ impl Reader {
         self.client.assign(&list).map_err(|source| BrokerError::of("read on", source))
     }
 
+    /// The next offset to read of each partition.
+    pub fn place_reached(&self) -> Vec<(i32, i64)> {
+        self.cursors.iter().map(|cursor| (cursor.partition, cursor.next)).collect()
+    }
+
     /// Whether all that was there when it was opened has been read.
     pub fn is_at_end(&self) -> bool {
         self.cursors.iter().all(|cursor| cursor.ended || cursor.next >= cursor.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_to_start_from_are_told_apart() {
+        assert_eq!("end".parse(), Ok(StartAt::End));
+        assert_eq!("17".parse(), Ok(StartAt::Offset(17)));
+        assert_eq!("-3".parse(), Ok(StartAt::Tail(3)));
+        assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(StartAt::Time(1000)));
+        assert!("yesterday".parse::<StartAt>().is_err());
     }
 }

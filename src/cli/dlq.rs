@@ -1,17 +1,16 @@
 //! `lineage-hub dlq list|show|replay`: what died, why, and back with it.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    fmt::Write as _,
-};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::{CliError, context::Context, dlq_lineage, dlq_replay, inspect, output};
 use crate::{
     broker::{Admin, Broker},
-    dead_letter::queue::{self, Entry, Place},
+    dead_letter::{
+        self, ListOptions,
+        queue::{self, Entry},
+    },
     pipeline::ProjectPlan,
     record::{Position, Record, Topic},
 };
@@ -90,22 +89,6 @@ pub(super) fn of_lineage(
     Ok(found.then_some(topic))
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    #[serde(skip)]
-    place: Place,
-    position: String,
-    stage: String,
-    step: String,
-    error: String,
-    /// Where the record stood when it failed.
-    record: String,
-    timestamp: Option<i64>,
-    /// The run that it was replayed as.
-    replayed: Option<String>,
-}
-
 fn list(
     context: &Context,
     broker: &Broker,
@@ -117,40 +100,7 @@ fn list(
     let mut rows = Vec::new();
     let of_lineage = of_lineage(context, broker, plan)?;
     for topic in topics(broker, plan)?.into_iter().chain(of_lineage) {
-        let mut letters = VecDeque::new();
-        queue::scan(broker, &topic, |record| {
-            match Entry::read(&record) {
-                Entry::Mark { place, run } => {
-                    let marked = letters.iter().position(|letter: &Listed| letter.place == place);
-                    match marked {
-                        Some(index) if replayed => letters[index].replayed = Some(run),
-                        Some(index) => drop(letters.remove(index)),
-                        None => {}
-                    }
-                }
-                Entry::Letter(letter) => {
-                    let of = format!("{}/{}", letter.pipeline, letter.stage);
-                    if stage.is_none_or(|stage| stage == of) {
-                        letters.push_back(Listed {
-                            place: (record.position().partition, record.offset()),
-                            position: record.position().to_string(),
-                            stage: of,
-                            step: letter.step,
-                            error: letter.error,
-                            record: letter.position.to_string(),
-                            timestamp: record.timestamp(),
-                            replayed: None,
-                        });
-                    }
-                    if letters.len() > limit {
-                        letters.pop_front();
-                    }
-                }
-                Entry::Other => {}
-            }
-            Ok::<_, CliError>(())
-        })?;
-        rows.extend(letters);
+        rows.extend(dead_letter::list(broker, &topic, ListOptions { stage, replayed, limit })?);
     }
     let header = ["POSITION", "STAGE", "STEP", "RECORD", "REPLAYED", "ERROR"];
     output::rows(context.is_json(), &header, &rows, |row| {

@@ -6,12 +6,13 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 
 use crate::{
+    api::StartError,
     broker::{BrokerError, embedded::EmbeddedError},
     config::ConfigError,
     forward::{ForwardError, transport::OpenError},
     lineage::naming::NamingError,
     pipeline::{CheckError, ProjectError},
-    runs::TrackerError,
+    runs::{ReplayError, TrackerError},
     stage::StageError,
 };
 
@@ -35,6 +36,10 @@ pub enum CliError {
     Forward(#[source] ForwardError<BrokerError>),
     #[error("the runs cannot be read")]
     Tracker(#[from] TrackerError),
+    #[error(transparent)]
+    Api(#[from] StartError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     #[error("cannot write the output")]
     Output(#[source] io::Error),
     #[error("cannot read {}", path.display())]

@@ -7,14 +7,17 @@ use uuid::Uuid;
 
 use super::{CliError, context::Context};
 use crate::{
+    api,
     broker::{Admin, Broker, BrokerError},
     forward::{self, KafkaSource, transport},
-    lineage::ids,
-    pipeline::{PipelinePlan, StagePlan},
+    lineage::{EventType, ids},
+    pipeline::{PipelinePlan, Route, StagePlan},
     record::Topic,
+    runs::RunPlan,
     runtime::{Backoff, Shutdown},
     stage::{
-        EventOptions, ParentRun, Replica, ReplicaOptions, SqlLiterals, StageError, StageStatus,
+        CancelledRuns, EventOptions, ParentRun, Replica, ReplicaOptions, SqlLiterals, StageError,
+        StageEvents, StageStatus,
     },
 };
 
@@ -43,6 +46,7 @@ impl RunningStage {
         plan: &Arc<StagePlan>,
         scale: &Scale,
         parent: &ParentRun,
+        cancelled: &CancelledRuns,
         shutdown: &Shutdown,
     ) -> Result<Self, CliError> {
         let options = ReplicaOptions {
@@ -54,6 +58,7 @@ impl RunningStage {
                 ..event_options(context, broker.bootstrap())?
             },
             data_dir: context.data_dir(),
+            cancelled: cancelled.clone(),
         };
         let mut stage =
             Self { plan: Arc::clone(plan), status: StageStatus::default(), replicas: Vec::new() };
@@ -77,6 +82,20 @@ impl RunningStage {
     }
 }
 
+/// The cancelled runs, for all stages of this process; without lineage there are none.
+pub(super) fn cancelled_runs(
+    context: &Context,
+    broker: &Broker,
+    shutdown: &Shutdown,
+) -> Result<CancelledRuns, CliError> {
+    let cancelled = CancelledRuns::default();
+    if context.config.lineage.enabled {
+        let topic: Topic = context.config.lineage.topic.as_str().into();
+        cancelled.follow(broker, &topic, shutdown).map_err(CliError::Runtime)?;
+    }
+    Ok(cancelled)
+}
+
 /// What the events of stages need of the configuration.
 pub(super) fn event_options(context: &Context, bootstrap: &str) -> Result<EventOptions, CliError> {
     let lineage = &context.config.lineage;
@@ -89,6 +108,31 @@ pub(super) fn event_options(context: &Context, bootstrap: &str) -> Result<EventO
         parent: None,
         replica: String::new(),
     })
+}
+
+/// START of each stage's part in the bounded run `run`.
+pub(super) fn part_starts(
+    stages: &[Arc<StagePlan>],
+    events: &EventOptions,
+    run: Uuid,
+) -> Vec<(String, Vec<u8>)> {
+    let starts = stages.iter().filter_map(|stage| {
+        let events = StageEvents::new(stage, events.clone());
+        let start = events.bounded(EventType::Start, run, &[].into(), None)?;
+        Some((start.key, start.value))
+    });
+    starts.collect()
+}
+
+/// The bounded run `run` along this route.
+pub(super) fn run_plan(
+    context: &Context,
+    broker: &Broker,
+    route: &Route,
+    run: Uuid,
+) -> Result<RunPlan, CliError> {
+    let starts = part_starts(&route.stages, &event_options(context, broker.bootstrap())?, run);
+    Ok(api::run_plan(route, run, starts))
 }
 
 fn failed(plan: &StagePlan, source: StageError) -> CliError {

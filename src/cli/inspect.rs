@@ -21,7 +21,7 @@ pub(super) struct InspectArgs {
     topic: String,
     /// `beginning`, `end`, an offset, `-N` for the last N of each partition, or
     /// a time such as 2026-01-31T08:00:00Z
-    #[arg(long, default_value = "beginning", allow_hyphen_values = true, value_parser = start_at)]
+    #[arg(long, default_value = "beginning", allow_hyphen_values = true)]
     from: StartAt,
     /// Most records to show
     #[arg(long, value_name = "N")]
@@ -29,21 +29,6 @@ pub(super) struct InspectArgs {
     /// Go on with what comes, until Ctrl-C
     #[arg(long)]
     follow: bool,
-}
-
-fn start_at(text: &str) -> Result<StartAt, String> {
-    match text {
-        "beginning" => return Ok(StartAt::Beginning),
-        "end" => return Ok(StartAt::End),
-        _ => {}
-    }
-    if let Ok(offset) = text.parse::<i64>() {
-        return Ok(if offset < 0 { StartAt::Tail(-offset) } else { StartAt::Offset(offset) });
-    }
-    let time: jiff::Timestamp = text.parse().map_err(|_| {
-        "give `beginning`, `end`, an offset, -N, or a time such as 2026-01-31T08:00:00Z".to_owned()
-    })?;
-    Ok(StartAt::Time(time.as_millisecond()))
 }
 
 /// A partition that says nothing for so long has nothing to say.
@@ -124,15 +109,6 @@ pub(super) fn as_json(record: &Record<'_>) -> String {
 mod tests {
     use super::*;
     use crate::record::Block;
-
-    #[test]
-    fn places_to_start_from_are_told_apart() {
-        assert_eq!(start_at("end"), Ok(StartAt::End));
-        assert_eq!(start_at("17"), Ok(StartAt::Offset(17)));
-        assert_eq!(start_at("-3"), Ok(StartAt::Tail(3)));
-        assert_eq!(start_at("1970-01-01T00:00:01Z"), Ok(StartAt::Time(1000)));
-        assert!(start_at("yesterday").is_err());
-    }
 
     #[test]
     fn a_record_is_shown_whole_and_bytes_that_are_no_json_as_text() {

@@ -3,6 +3,7 @@
 //! Rows go to standard output, talk to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage, 3 timed out.
 
+mod api;
 mod broker;
 mod check;
 mod completions;
@@ -116,6 +117,8 @@ enum Command {
     Forward(forward::ForwardArgs),
     /// Look at broker, topics, stages, forwarder and backends: what is wrong, what to do
     Status(status::StatusArgs),
+    /// Serve the HTTP API, until Ctrl-C
+    Api(api::ApiArgs),
     /// Check the project's files; print all problems at once
     Check,
     /// Print what stages do, what they write, and which field comes from which
@@ -194,6 +197,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Stage(args) => stage::run(&args, &context).await,
             Command::Status(args) => status::run(&args, &context).await,
             Command::Forward(args) => forward::run(&args, &context).await,
+            Command::Api(args) => api::run(&args, &context).await,
             Command::Check => check::run(&context),
             Command::Explain(args) => explain::run(&args, &context),
             Command::Lineage(args) => lineage::run(&args, &context),

@@ -10,7 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::CliError;
-use crate::{codec::schema::is_text, pipeline::TopicPlan};
+use crate::{
+    codec::{
+        key::{key_of, text_of},
+        schema::is_text,
+    },
+    pipeline::TopicPlan,
+};
 
 /// Where a record's key comes from.
 #[derive(Debug, Clone)]
@@ -177,20 +183,6 @@ fn split<'a>(line: &'a [u8], keys: &Keys) -> (Option<Vec<u8>>, &'a [u8]) {
         },
         Keys::Field(Some(field)) => (key_of(line, field), line),
         Keys::Field(None) => (None, line),
-    }
-}
-
-/// The text of one field; a malformed record has no key and goes on as it is.
-fn key_of(line: &[u8], field: &str) -> Option<Vec<u8>> {
-    let record: serde_json::Map<String, Value> = serde_json::from_slice(line).ok()?;
-    text_of(record.get(field)?)
-}
-
-fn text_of(value: &Value) -> Option<Vec<u8>> {
-    match value {
-        Value::String(text) => Some(text.clone().into_bytes()),
-        Value::Null => None,
-        other => Some(other.to_string().into_bytes()),
     }
 }
 

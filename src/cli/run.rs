@@ -3,7 +3,6 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     broker::StartAt,
-    pipeline::{PipelinePlan, StagePlan},
+    pipeline::Route,
     record::Topic,
     runs::{BoundedRun, RunState, Tracker},
     runtime::Shutdown,
@@ -49,60 +48,6 @@ pub(super) struct RunArgs {
     timeout: u64,
 }
 
-/// What a run goes through: the topic that it begins with, and the stages behind.
-pub(super) struct Route {
-    pub(super) topic: Topic,
-    pub(super) stages: Vec<Arc<StagePlan>>,
-}
-
-impl Route {
-    /// From `topic` through all stages of the pipeline that its records reach.
-    pub(super) fn from_topic(pipeline: &PipelinePlan, topic: &str) -> Self {
-        let mut topics = vec![topic.to_owned()];
-        let mut stages = Vec::new();
-        // Each stage stands behind those that feed it.
-        for stage in &pipeline.stages {
-            if topics.contains(&stage.from.name) {
-                topics.push(stage.to.name.clone());
-                stages.push(Arc::clone(stage));
-            }
-        }
-        Self { topic: topic.into(), stages }
-    }
-
-    /// From one stage on: others that read its topic have no part in it.
-    pub(super) fn from_stage(pipeline: &PipelinePlan, stage: &Arc<StagePlan>) -> Self {
-        let behind = Self::from_topic(pipeline, &stage.to.name);
-        let mut stages = vec![Arc::clone(stage)];
-        stages.extend(behind.stages);
-        Self { topic: stage.from.name.as_str().into(), stages }
-    }
-
-    fn of(args: &RunArgs, pipeline: &PipelinePlan) -> Result<Self, CliError> {
-        let written = |name: &str| pipeline.stages.iter().any(|stage| stage.to.name == name);
-        let mut first: Vec<&str> =
-            pipeline.stages.iter().map(|stage| stage.from.name.as_str()).collect();
-        if let Some(topic) = &args.topic {
-            if first.contains(&topic.as_str()) {
-                return Ok(Self::from_topic(pipeline, topic));
-            }
-            let message = format!("--topic: no stage of {} reads `{topic}`", pipeline.name);
-            return Err(CliError::Usage(message));
-        }
-        first.retain(|name| !written(name));
-        first.dedup();
-        match first[..] {
-            [topic] => Ok(Self::from_topic(pipeline, topic)),
-            _ => Err(CliError::Usage(format!(
-                "{} begins with {} topics; name one with --topic: {}",
-                pipeline.name,
-                first.len(),
-                first.join(", ")
-            ))),
-        }
-    }
-}
-
 pub(super) fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
     let shutdown = Shutdown::new();
     signals::watch(&shutdown)?;
@@ -117,7 +62,8 @@ pub(super) fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
                        complete; set `lineage.enabled`";
         return Err(CliError::Failed(message.to_owned()));
     }
-    let route = Route::of(args, pipeline)?;
+    let route = Route::of(pipeline, args.topic.as_deref())
+        .map_err(|error| CliError::Usage(format!("--topic: {error}")))?;
     let broker = context.broker()?;
     hub::require_topics(context, &broker, &route.stages)?;
     tokio::task::block_in_place(|| {

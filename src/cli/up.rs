@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{
-    CliError,
+    CliError, api,
     broker::{self, EmbeddedArgs},
     context::Context,
     hub::{self, Forwarder, RunningStage, Scale},
@@ -42,6 +42,10 @@ pub(super) struct UpArgs {
     /// Leave the delivery of lineage to another process
     #[arg(long)]
     no_forward: bool,
+
+    /// Serve no HTTP API
+    #[arg(long)]
+    no_api: bool,
 }
 
 fn replicas(text: &str) -> Result<(String, usize), String> {
@@ -60,10 +64,20 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError
         broker::greet(embedded, &plan);
     }
     let hub = Hub::start(args, context, &plan, &broker, &shutdown).await?;
+    let api_shutdown = Shutdown::new();
+    let api = if args.no_api {
+        None
+    } else {
+        Some(api::start(context, &plan, &broker, &api_shutdown).await?)
+    };
     anstream::eprintln!("{} stages on {}; Ctrl-C stops", plan.stages().count(), broker.bootstrap());
     let watch = summary::watch(hub.watched(), hub.forward_statuses(), &broker, context);
     let outcome = hub.join(&shutdown).await;
     watch.stop().await;
+    api_shutdown.cancel();
+    if let Some(api) = api {
+        api.join().await;
+    }
     if let Some(embedded) = embedded {
         embedded.shutdown().await;
     }
@@ -104,6 +118,7 @@ impl Hub {
         };
         let tracker = track(context, broker, &forward_shutdown)?;
         let pipelines = PipelineRuns::start(context, plan, broker)?;
+        let cancelled = hub::cancelled_runs(context, broker, shutdown)?;
         let mut stages = Vec::new();
         for (parent, pipeline) in pipelines.parents.iter().zip(&plan.pipelines) {
             for stage in &pipeline.stages {
@@ -112,7 +127,9 @@ impl Hub {
                     tasks: usize::from(args.tasks),
                     name: None,
                 };
-                stages.push(RunningStage::start(context, broker, stage, &scale, parent, shutdown)?);
+                stages.push(RunningStage::start(
+                    context, broker, stage, &scale, parent, &cancelled, shutdown,
+                )?);
             }
         }
         Ok(Self { stages, forwarder, tracker, pipelines, forward_shutdown })
@@ -148,7 +165,7 @@ impl Hub {
 }
 
 /// The run tracker in this process; without lineage there are no runs to track.
-fn track(
+pub(super) fn track(
     context: &Context,
     broker: &Broker,
     shutdown: &Shutdown,
@@ -256,6 +273,7 @@ impl UpArgs {
             tasks: 1,
             embedded: EmbeddedArgs::default(),
             no_forward: false,
+            no_api: true,
         }
     }
 }

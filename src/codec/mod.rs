@@ -17,4 +17,5 @@
 //! and columns only.
 
 pub mod json;
+pub mod key;
 pub mod schema;

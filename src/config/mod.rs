@@ -30,6 +30,7 @@ mod sources;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::ApiConfig,
     broker::KafkaConfig,
     forward::ForwardConfig,
     lineage::LineageConfig,
@@ -49,6 +50,7 @@ pub struct HubConfig {
     pub stage: StageConfig,
     pub lineage: LineageConfig,
     pub forward: ForwardConfig,
+    pub api: ApiConfig,
     pub log: LogConfig,
 
     /// Folder of what the program keeps on disk: the embedded broker's logs,
@@ -63,6 +65,7 @@ impl Default for HubConfig {
             stage: StageConfig::default(),
             lineage: LineageConfig::default(),
             forward: ForwardConfig::default(),
+            api: ApiConfig::default(),
             log: LogConfig::default(),
             data_dir: ".lineage-hub".to_owned(),
         }
@@ -76,6 +79,7 @@ impl HubConfig {
         self.stage.check(problem);
         self.lineage.check(problem);
         self.forward.check(problem);
+        self.api.check(problem);
         self.log.check(problem);
         if self.data_dir.is_empty() {
             problem("data_dir", "must not be empty".to_owned());

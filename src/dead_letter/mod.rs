@@ -12,6 +12,8 @@
 //! out in the same transaction as what came of its neighbours.
 
 mod envelope;
+mod list;
 pub mod queue;
 
 pub use envelope::{DeadLetter, Envelope, own_headers};
+pub use list::{ListOptions, Listed, list};

@@ -151,6 +151,22 @@ impl Facet<OfRun> for RunTotal {
     const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/total-1-0-0.json#/$defs/RunFacet";
 }
 
+/// The run facet `lineageHub_cancel`: somebody cancelled this bounded run. Stages
+/// drop the records of it that they have not worked on yet, and count them as
+/// filtered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCancel {}
+
+impl RunCancel {
+    /// What an event that holds the facet has among its bytes.
+    pub const MARK: &'static [u8] = b"\"lineageHub_cancel\"";
+}
+
+impl Facet<OfRun> for RunCancel {
+    const KEY: &'static str = "lineageHub_cancel";
+    const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/cancel-1-0-0.json#/$defs/RunFacet";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,18 @@ pub fn stage_run(run: Uuid, job: &str) -> Uuid {
     Uuid::new_v5(&run, job.as_bytes())
 }
 
+/// The run that a request with this idempotency key begins: the same for each
+/// repeat, also after a restart.
+pub fn keyed_run(pipeline: &str, key: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("lineage-hub/run/{pipeline}/{key}").as_bytes())
+}
+
+/// When an id of [`new_run`] was made; others do not tell.
+pub fn time_of(run: Uuid) -> Option<jiff::Timestamp> {
+    let (seconds, nanos) = run.get_timestamp()?.to_unix();
+    jiff::Timestamp::new(i64::try_from(seconds).ok()?, nanos as i32).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

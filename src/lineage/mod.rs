@@ -30,7 +30,9 @@ mod schema_tests;
 pub(crate) mod spec;
 pub mod validate;
 
-pub use balance::{Balance, Counts, Delta, GraphStage, PartitionBalance, RunGraph, RunTotal};
+pub use balance::{
+    Balance, Counts, Delta, GraphStage, PartitionBalance, RunCancel, RunGraph, RunTotal,
+};
 pub use config::LineageConfig;
 pub use event::{EventType, InputDataset, Job, OutputDataset, Run, RunEvent};
 

@@ -24,6 +24,7 @@ pub mod graph;
 pub mod plan;
 pub mod problem;
 pub mod project;
+mod route;
 pub mod spec;
 pub mod yaml;
 
@@ -32,3 +33,4 @@ pub use git::GitLocation;
 pub use plan::{PipelinePlan, ProjectPlan, StagePlan, TopicPlan};
 pub use problem::{Place, Problem, Problems};
 pub use project::{Project, ProjectError};
+pub use route::{Route, RouteError};

@@ -71,6 +71,11 @@ impl StagePlan {
     pub fn id(&self) -> String {
         format!("{}/{}", self.pipeline, self.stage)
     }
+
+    /// The stage's consumer group.
+    pub fn group(&self) -> String {
+        format!("{}-{}", self.pipeline, self.stage)
+    }
 }
 
 /// A topic with all that its file leaves out filled in.

@@ -28,6 +28,8 @@ pub struct BoundedRun {
     /// pipeline of its own: it is shown, and not waited for.
     pub parts: BTreeMap<String, Part>,
     pub error: Option<String>,
+    /// Somebody cancelled it: stages drop what they have not worked on yet.
+    pub cancelled: bool,
     /// The event that began it: what its end repeats.
     #[serde(skip)]
     pub(super) start: Option<Box<[u8]>>,
@@ -43,6 +45,13 @@ pub struct Part {
     pub error: Option<String>,
     #[serde(skip)]
     pub(super) start: Option<Box<[u8]>>,
+}
+
+impl Part {
+    /// Whether it ended with every record sent to it accounted for.
+    fn has_said_all(&self) -> bool {
+        matches!(self.state, RunState::Complete | RunState::Aborted)
+    }
 }
 
 /// An end that the books of a run call for.
@@ -68,6 +77,7 @@ impl BoundedRun {
             graph: Vec::new(),
             parts: BTreeMap::new(),
             error: None,
+            cancelled: false,
             start: None,
         }
     }
@@ -84,6 +94,7 @@ impl BoundedRun {
             self.graph = graph.stages;
         }
         self.total = run.facets.total.or(self.total.take());
+        self.cancelled |= run.facets.cancel.is_some();
         if let Some(state) = RunState::after(event_type)
             && !self.state.is_ended()
         {
@@ -132,10 +143,10 @@ impl BoundedRun {
         let mut expected = if total.topic == stage.from { total.records } else { 0 };
         for before in self.graph.iter().filter(|before| before.to == stage.from) {
             let part = self.parts.get(&before.job);
-            let is_due = ends.iter().any(|end| {
-                end.job.as_ref() == Some(&before.job) && end.kind == EventType::Complete
-            });
-            let is_complete = part.is_some_and(|part| part.state == RunState::Complete);
+            let is_due = ends
+                .iter()
+                .any(|end| end.job.as_ref() == Some(&before.job) && end.kind != EventType::Fail);
+            let is_complete = part.is_some_and(Part::has_said_all);
             if !is_complete && !is_due {
                 return None;
             }
@@ -147,9 +158,11 @@ impl BoundedRun {
     /// The ends that the books call for and that nobody has told yet.
     pub(super) fn ends(&self) -> Vec<End> {
         let mut ends = Vec::new();
-        if self.state.is_ended() || self.graph.is_empty() {
+        if (self.state.is_ended() && !self.cancelled) || self.graph.is_empty() {
             return ends;
         }
+        // Parts of a cancelled run end when every record sent to them is accounted for.
+        let well = if self.cancelled { EventType::Abort } else { EventType::Complete };
         for stage in &self.graph {
             let part = self.parts.get(&stage.job).cloned().unwrap_or_default();
             if part.state.is_ended() {
@@ -161,14 +174,26 @@ impl BoundedRun {
                 let error = format!("{} took in {read} records of {expected}", stage.job);
                 (EventType::Fail, Some(error))
             } else if read == expected && part.counts.balances() {
-                (EventType::Complete, None)
+                (well, None)
             } else {
                 continue;
             };
             ends.push(End { job: Some(stage.job.clone()), kind, counts: part.counts, error });
         }
-        ends.extend(self.own_end(&ends));
+        if !self.state.is_ended() {
+            ends.extend(self.own_end(&ends));
+        }
         ends
+    }
+
+    /// Whether nothing more will be told of it: it has ended, and where it was
+    /// cancelled, so have its parts, or one of them failed.
+    pub fn is_settled(&self) -> bool {
+        let is_ended = |stage: &GraphStage| {
+            self.parts.get(&stage.job).is_some_and(|part| part.state.is_ended())
+        };
+        let has_failed = self.parts.values().any(|part| part.state == RunState::Failed);
+        self.state.is_ended() && (!self.cancelled || has_failed || self.graph.iter().all(is_ended))
     }
 
     /// The pipeline's end, with these ends of its stages.

@@ -79,7 +79,7 @@ fn tell(run: &BoundedRun, end: &End) {
     ended.emit();
 }
 
-fn options(run: Uuid) -> TransactionalOptions {
+pub(super) fn options(run: Uuid) -> TransactionalOptions {
     TransactionalOptions {
         transactional_id: Some(format!("lineage-hub-tracker-{run}")),
         transaction_timeout: TIMEOUT,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::lineage::{Balance, Delta, EventType, RunGraph, RunTotal};
+use crate::lineage::{Balance, Delta, EventType, RunCancel, RunGraph, RunTotal};
 
 /// A run event of ours; all else in it is left unread.
 #[derive(Debug, Deserialize)]
@@ -35,6 +35,8 @@ pub(super) struct RunFacets {
     pub(super) graph: Option<RunGraph>,
     #[serde(rename = "lineageHub_total")]
     pub(super) total: Option<RunTotal>,
+    #[serde(rename = "lineageHub_cancel")]
+    pub(super) cancel: Option<RunCancel>,
     pub(super) parent: Option<ParentPart>,
     #[serde(rename = "errorMessage")]
     pub(super) error: Option<ErrorPart>,

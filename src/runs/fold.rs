@@ -80,6 +80,12 @@ impl Runs {
         self.bounded.get(&id)
     }
 
+    /// The run of this id, of either sort.
+    pub fn view(&self, id: Uuid) -> Option<RunView<'_>> {
+        let bounded = self.bounded.get(&id).map(RunView::Bounded);
+        bounded.or_else(|| self.streaming.get(&id).map(RunView::Streaming))
+    }
+
     /// Every run whose id begins so.
     pub fn find(&self, prefix: &str) -> Vec<RunView<'_>> {
         let mut found = self.all();

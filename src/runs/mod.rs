@@ -10,6 +10,10 @@
 //! starter sent is what the first stage took in, what a stage sent on is what
 //! the next took in, and each stage accounted for every record.
 //!
+//! ```text
+//! records, dead letters -> RunSender -> topic and lineage topic, in transactions
+//! ```
+//!
 //! # Guarantees
 //!
 //! Nothing is kept but what the topic holds: a tracker that starts anew folds
@@ -21,18 +25,24 @@
 //! What stages say (`stage`), and what a backend makes of it (`forward`).
 
 mod bounded;
+mod cancel;
 mod close;
 mod event;
 mod fold;
 pub mod graph;
+mod replay;
+mod send;
 mod streaming;
 #[cfg(test)]
 mod tests;
 mod tracker;
 
 pub use bounded::{BoundedRun, Part};
+pub use cancel::{Cancelled, cancel};
 pub use fold::{RunView, Runs};
 pub use graph::Graph;
+pub use replay::{Replay, ReplayError};
+pub use send::{RunPlan, RunSender};
 pub use streaming::StreamingRun;
 pub use tracker::{Tracker, TrackerError};
 

@@ -23,6 +23,7 @@
 
 mod accounts;
 mod by_run;
+mod cancelled;
 mod config;
 mod deliver;
 mod delivery;
@@ -40,6 +41,7 @@ mod told;
 
 pub use accounts::Account;
 pub use by_run::{RunCounts, runs_of};
+pub use cancelled::CancelledRuns;
 pub use config::{
     BatchConfig, CommitConfig, Compression, DeadLetterConfig, Guarantee, RetryConfig, SqlLiterals,
     StageConfig,

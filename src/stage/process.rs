@@ -24,7 +24,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{RunCounts, StageError, Statistics, by_run::by_run, metadata_columns};
+use super::{CancelledRuns, RunCounts, StageError, Statistics, by_run::by_run, metadata_columns};
 use crate::{
     broker::{OutBatch, SetParts},
     codec::json::{DecodeConfig, Decoder, EncodeConfig, EncodeError, Encoder},
@@ -134,6 +134,8 @@ pub struct Processor {
     /// The decoder's columns and the metadata columns that the transform reads.
     input: SchemaRef,
     statistics: InOut<bool>,
+    /// Runs whose records are dropped.
+    cancelled: CancelledRuns,
 }
 
 impl Processor {
@@ -166,7 +168,15 @@ impl Processor {
             setters,
             input,
             statistics,
+            cancelled: CancelledRuns::default(),
         })
+    }
+
+    /// Drops the records of these runs: they count as filtered.
+    #[must_use]
+    pub fn heeding(mut self, cancelled: CancelledRuns) -> Self {
+        self.cancelled = cancelled;
+        self
     }
 
     /// Works on a block. Fails only where no record is at fault.
@@ -210,9 +220,13 @@ impl Processor {
     }
 
     fn decode(&mut self, work: &mut Work<'_>) -> Result<RecordBatch, StageError> {
+        let any_cancelled = self.cancelled.any();
         for (index, record) in work.block.iter().enumerate() {
             let index = index as u32;
             work.counts.bytes_in += record.size() as u64;
+            if any_cancelled && record.run().is_some_and(|run| self.cancelled.contains(run)) {
+                continue;
+            }
             if record.replayed_for().is_some_and(|stage| stage != self.stage) {
                 continue;
             }

@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
-    DeadShare, Deliverer, DelivererOptions, EventOptions, Guarantee, InOut, Processor,
-    ProcessorParts, StageConfig, StageError, StageEvents, StageStatus, TaskStatus, slot::Slot,
-    task,
+    CancelledRuns, DeadShare, Deliverer, DelivererOptions, EventOptions, Guarantee, InOut,
+    Processor, ProcessorParts, StageConfig, StageError, StageEvents, StageStatus, TaskStatus,
+    slot::Slot, task,
 };
 use crate::{
     broker::{Broker, GroupConsumer, TransactionalOptions, TransactionalProducer},
@@ -31,6 +31,8 @@ pub struct ReplicaOptions {
     /// `replica` is filled in.
     pub events: EventOptions,
     pub data_dir: PathBuf,
+    /// Runs whose records are dropped.
+    pub cancelled: CancelledRuns,
 }
 
 /// Longest that one request of a transaction is waited for.
@@ -121,7 +123,7 @@ impl Replica {
 
 /// The consumer group of a stage.
 pub fn group_of(plan: &StagePlan) -> String {
-    format!("{}-{}", plan.pipeline, plan.stage)
+    plan.group()
 }
 
 fn seat_name(replica: &str, task: usize, tasks: usize) -> String {
@@ -149,7 +151,7 @@ impl Seat {
             topic: self.plan.from.name.as_str().into(),
             static_member: self.options.name.as_ref().map(|_| self.id.clone()),
             config: self.options.config.clone(),
-            processor: processor(&self.plan)?,
+            processor: processor(&self.plan)?.heeding(self.options.cancelled.clone()),
             status: Arc::clone(&self.status),
             shutdown: self.shutdown.clone(),
         };

@@ -11,6 +11,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stands")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a failed test shows")]
 
+mod api;
+mod api_faults;
+mod api_page;
 mod cli_errors;
 mod commands;
 mod crash;

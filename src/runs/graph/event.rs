@@ -12,6 +12,7 @@ use crate::lineage::{EventType, is_ours};
 
 /// An event of a run, a job or a dataset.
 #[derive(Debug)]
+#[allow(clippy::struct_field_names, reason = "OpenLineage's own name of the field")]
 pub(super) struct Event {
     pub(super) time: Timestamp,
     pub(super) kind: Option<EventType>,

@@ -12,6 +12,7 @@ pub(crate) mod broker;
 pub(crate) mod chaos;
 pub(crate) mod cluster;
 pub(crate) mod collector;
+pub(crate) mod http;
 #[path = "../../support/marquez.rs"]
 pub(crate) mod marquez;
 pub(crate) mod orders;

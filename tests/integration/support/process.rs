@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, http::Api, wait_until};
 
 /// What a command that has ended said.
 #[derive(Debug)]
@@ -93,6 +93,22 @@ impl Hub {
         assert!(self.is_running(), "{} has ended by itself: {}", self.what, Self::text(&self.err));
         self.terminate();
         self.join().ok();
+    }
+
+    /// The address of the API in it, once it listens.
+    #[track_caller]
+    pub(crate) fn api(&mut self) -> Api {
+        let mut address = None;
+        wait_until(&format!("{} serves its API", self.what.clone()), || {
+            assert!(self.is_running(), "it has ended: {}", Self::text(&self.err));
+            let text = Self::text(&self.err);
+            let line = text.lines().find_map(|line| line.strip_prefix("API on http://"));
+            address = line.and_then(|line| line.split(',').next()?.parse().ok());
+            address.is_some()
+        });
+        let api = Api::at(address.unwrap());
+        wait_until("the API is ready", || api.get("/ready").status == 200);
+        api
     }
 
     fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {

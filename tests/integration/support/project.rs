@@ -122,6 +122,7 @@ impl Project {
         // By variables, so that a test's hub.yaml is the test's alone.
         command.env("LINEAGE_HUB__LINEAGE__TOPIC", self.name("lineage"));
         command.env("LINEAGE_HUB__FORWARD__DEAD_LETTER_TOPIC", self.name("lineage.dlq"));
+        command.env("LINEAGE_HUB__API__LISTEN", "127.0.0.1:0");
         command.args(args).arg("--project").arg(self.dir.path());
         command
     }
@@ -129,6 +130,11 @@ impl Project {
     /// Starts the program and lets it run.
     pub(crate) fn start(&self, args: &[&str]) -> Hub {
         Hub::start(self.command(args), &self.path("logs"))
+    }
+
+    /// Starts any command and lets it run.
+    pub(crate) fn start_command(&self, command: Command) -> Hub {
+        Hub::start(command, &self.path("logs"))
     }
 
     /// Runs the program to its end.

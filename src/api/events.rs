@@ -1,0 +1,107 @@
+//! `POST /api/v1/lineage`: OpenLineage events of other producers.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::{
+    ApiError,
+    app::Shared,
+    extract::{self, JsonBytes},
+    writer::Keyed,
+};
+use crate::lineage::validate;
+
+/// Most events of one batch.
+const BATCH_MAX: usize = 1000;
+
+/// Take in one OpenLineage event
+///
+/// It goes on to the lineage backend byte for byte. 201: Kafka has it.
+#[utoipa::path(post, path = "/api/v1/lineage", tag = "lineage",
+    request_body(content = serde_json::Value, content_type = "application/json",
+        description = "An OpenLineage run, job or dataset event"),
+    responses((status = 201, description = "Kafka has it")))]
+pub(super) async fn post_event(
+    State(app): State<Shared>,
+    JsonBytes(bytes): JsonBytes,
+) -> Result<StatusCode, ApiError> {
+    let event = checked(&bytes).map_err(ApiError::Unprocessable)?;
+    write(&app, vec![event]).await?;
+    Ok(StatusCode::CREATED)
+}
+
+async fn write(app: &Shared, events: Vec<Keyed>) -> Result<(), ApiError> {
+    app.watch.require()?;
+    tokio::select! {
+        written = app.writer.write(events) => written,
+        error = app.watch.lost() => Err(error),
+    }
+}
+
+fn checked(bytes: &[u8]) -> Result<Keyed, String> {
+    let checked = validate::check(bytes).map_err(|error| error.to_string())?;
+    Ok((checked.key, bytes.to_vec()))
+}
+
+/// What became of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchOutcome {
+    /// `success` where all events were taken, `partial_success` where some were not
+    #[schema(pattern = "^(success|partial_success)$")]
+    status: &'static str,
+    summary: BatchSummary,
+    failed_events: Vec<FailedEvent>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct BatchSummary {
+    received: usize,
+    successful: usize,
+    failed: usize,
+}
+
+/// An event that was not taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct FailedEvent {
+    /// In the array that was sent
+    index: usize,
+    reason: String,
+    /// Whether the same event may pass later
+    retriable: bool,
+}
+
+/// Take in an array of OpenLineage events
+///
+/// Those that are not OpenLineage are named in the answer, and the others are taken.
+#[utoipa::path(post, path = "/api/v1/lineage/batch", tag = "lineage",
+    request_body(content = Vec<serde_json::Value>, content_type = "application/json",
+        description = "OpenLineage events"),
+    responses((status = 200, body = BatchOutcome, description = "Kafka has those that were taken")))]
+pub(super) async fn post_batch(
+    State(app): State<Shared>,
+    JsonBytes(bytes): JsonBytes,
+) -> Result<Json<BatchOutcome>, ApiError> {
+    let events: Vec<Box<RawValue>> = extract::read(&bytes)?;
+    if events.len() > BATCH_MAX {
+        return Err(ApiError::Unprocessable(format!("a batch has {BATCH_MAX} events at most")));
+    }
+    let (mut good, mut failed_events) = (Vec::new(), Vec::new());
+    for (index, event) in events.iter().enumerate() {
+        match checked(event.get().as_bytes()) {
+            Ok(event) => good.push(event),
+            Err(reason) => failed_events.push(FailedEvent { index, reason, retriable: false }),
+        }
+    }
+    let successful = good.len();
+    if successful > 0 {
+        write(&app, good).await?;
+    }
+    let failed = failed_events.len();
+    Ok(Json(BatchOutcome {
+        status: if failed == 0 { "success" } else { "partial_success" },
+        summary: BatchSummary { received: events.len(), successful, failed },
+        failed_events,
+    }))
+}

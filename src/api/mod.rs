@@ -1,0 +1,173 @@
+//! HTTP: the hub driven and watched, from what Kafka holds.
+//!
+//! ```text
+//! connection -> guard (token, time, CORS) -> one file a resource -> app: ask Kafka, [32] at once
+//!                                                |                 feed: lineage topic -> Runs
+//!                                                `-> start, sending: body -> [4] -> RunSender
+//! ```
+//!
+//! # Guarantees
+//!
+//! An answer of success means that Kafka has it. Where Kafka is away, whatever
+//! needs it is refused with 503 and the reason within 2 s. A body of NDJSON may be
+//! larger than memory; a client that stalls is cut off; streams and uploads are
+//! bounded, and one too many is refused with 503 and `Retry-After`. Every problem
+//! is of RFC 9457, with a stable code.
+//!
+//! # Not here
+//!
+//! A stage's memory, and the forwarder's: the API may run in a process of its own,
+//! and says the same there.
+
+#![allow(unused_qualifications, reason = "in code that utoipa's macros write")]
+
+mod app;
+mod config;
+mod dead_letters;
+mod docs;
+mod events;
+mod extract;
+mod feed;
+mod graph;
+mod guard;
+mod health;
+mod lines;
+mod metrics;
+mod page;
+mod pipelines;
+mod problem;
+mod pulse;
+mod records;
+mod runs;
+mod sending;
+mod server;
+mod stages;
+mod start;
+mod stream;
+mod topics;
+mod views;
+mod writer;
+
+use std::{io, net::SocketAddr};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use app::{ApiParts, PartStarts, Samples};
+pub use config::{ApiConfig, Token};
+use problem::ApiError;
+pub use start::run_plan;
+
+use self::app::{App, Shared};
+use crate::runtime::Shutdown;
+
+/// Why the API could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    #[error("cannot listen on {listen}; is another program there? Set `api.listen`")]
+    Listen { listen: String, source: io::Error },
+    #[error("cannot read the token of `api.token_file`")]
+    TokenFile { source: io::Error },
+    #[error("cannot start a thread")]
+    Thread { source: io::Error },
+}
+
+/// The API, listening.
+pub struct Api {
+    pub address: SocketAddr,
+    /// The port of the configuration was taken, and a free one is used.
+    pub moved: bool,
+    task: JoinHandle<()>,
+}
+
+impl Api {
+    /// Starts to serve until shutdown. Where the port is taken it is an error, unless
+    /// `may_move`: then a free one is taken.
+    pub async fn start(
+        parts: ApiParts,
+        may_move: bool,
+        shutdown: &Shutdown,
+    ) -> Result<Self, StartError> {
+        let token = parts.config.read_token().map_err(|source| StartError::TokenFile { source })?;
+        let (listener, moved) = bind(&parts.config.listen, may_move).await?;
+        let failed = |source| StartError::Listen { listen: parts.config.listen.clone(), source };
+        let address = listener.local_addr().map_err(failed)?;
+        let stall_timeout = parts.config.stall_timeout;
+        let app = App::start(parts, shutdown).map_err(|source| StartError::Thread { source })?;
+        let router = router(&app, token);
+        let served = server::serve(listener, router, stall_timeout, shutdown.clone());
+        Ok(Self { address, moved, task: tokio::spawn(served) })
+    }
+
+    /// Waits until what is under way is answered, after the shutdown was asked for.
+    pub async fn join(self) {
+        if self.task.await.is_err() {
+            tracing::error!("the API panicked; this is a bug, please report it");
+        }
+    }
+}
+
+async fn bind(listen: &str, may_move: bool) -> Result<(TcpListener, bool), StartError> {
+    let failed = |source| StartError::Listen { listen: listen.to_owned(), source };
+    match TcpListener::bind(listen).await {
+        Err(error) if may_move && error.kind() == io::ErrorKind::AddrInUse => {
+            let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+            let free = TcpListener::bind(format!("{host}:0")).await.map_err(failed)?;
+            Ok((free, true))
+        }
+        bound => bound.map(|listener| (listener, false)).map_err(failed),
+    }
+}
+
+fn router(app: &Shared, token: Option<Token>) -> Router {
+    // Streams and uploads have limits of their own.
+    let endless = OpenApiRouter::new()
+        .routes(routes!(runs::follow_run))
+        .routes(routes!(records::tail_records))
+        .routes(routes!(start::run_pipeline));
+    let timed = OpenApiRouter::new()
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::show_run, runs::cancel_run))
+        .routes(routes!(pipelines::list_pipelines))
+        .routes(routes!(pipelines::show_pipeline))
+        .routes(routes!(stages::list_stages))
+        .routes(routes!(stages::show_stage))
+        .routes(routes!(topics::list_topics))
+        .routes(routes!(topics::show_topic))
+        .routes(routes!(records::list_records))
+        .routes(routes!(dead_letters::list_letters))
+        .routes(routes!(dead_letters::replay_letters))
+        .routes(routes!(graph::show_graph, events::post_event))
+        .routes(routes!(graph::show_columns))
+        .routes(routes!(events::post_batch))
+        .route_layer(from_fn_with_state(app.clone(), guard::limit_time));
+    let open = OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+        .route_layer(from_fn_with_state(app.clone(), guard::limit_time));
+    let has_token = token.is_some();
+    let guarded = timed.merge(endless).route_layer(from_fn_with_state(token, guard::authorize));
+    let (router, mut document) = OpenApiRouter::with_openapi(docs::Document::openapi())
+        .merge(guarded)
+        .merge(open)
+        .split_for_parts();
+    docs::complete(&mut document, has_token);
+    router
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .fallback(async || ApiError::PathUnknown)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(app.parts.config.body_bytes_max))
+        .layer(from_fn_with_state(app.clone(), guard::allow_origins))
+        .layer(from_fn(guard::secure))
+        .layer(from_fn_with_state(app.clone(), guard::count))
+        .with_state(app.clone())
+}

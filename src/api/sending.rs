@@ -1,0 +1,200 @@
+//! The thread that sends an upload to Kafka, and the queue before it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::{Body, Bytes};
+use futures::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    ApiError,
+    app::{App, Shared},
+    lines::{Lines, TooLong},
+    start::Upload,
+};
+use crate::{
+    broker::BrokerError,
+    codec::key::key_of,
+    pipeline::Route,
+    runs::{RunPlan, RunSender},
+    runtime::Shutdown,
+};
+
+/// Pieces of a body between its connection and its sender.
+const QUEUE: usize = 4;
+/// A transaction of an upload that sends nothing for so long is committed: it must
+/// not grow as old as the broker lets it.
+const QUIET: Duration = Duration::from_secs(2);
+/// What a topic takes whose file says nothing: Kafka's own default.
+const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
+
+/// What is to be sent.
+pub(super) struct Job {
+    pub(super) plan: RunPlan,
+    /// The field that becomes the record key.
+    pub(super) key: Option<String>,
+    pub(super) cancel: Shutdown,
+    pub(super) record_bytes_max: usize,
+}
+
+/// How many records were sent, once they are.
+pub(super) type Sent = oneshot::Receiver<Result<u64, ApiError>>;
+
+enum Piece {
+    Bytes(Bytes),
+    Records(Vec<Vec<u8>>),
+    /// All has come.
+    End,
+    Failed(ApiError),
+}
+
+/// The queue's near end.
+pub(super) struct Pieces(mpsc::Sender<Piece>);
+
+/// Most bytes of a record for the topic that a route begins with.
+pub(super) fn record_bytes_max(route: &Route) -> usize {
+    let declared = route.stages.first().and_then(|stage| {
+        stage.from.config.get("max.message.bytes").and_then(|bytes| bytes.parse().ok())
+    });
+    let limit: usize = declared.unwrap_or(MESSAGE_BYTES_DEFAULT);
+    limit - limit / 20
+}
+
+/// Starts the sender's thread.
+pub(super) fn start(app: &Shared, job: Job, upload: Upload) -> Result<(Pieces, Sent), ApiError> {
+    let (pieces, queue) = mpsc::channel(QUEUE);
+    let (told, sent) = oneshot::channel();
+    let app = Arc::clone(app);
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("api-upload".to_owned())
+        .spawn(move || {
+            let outcome = Sending { runtime, queue, job }.run(&app);
+            drop(upload);
+            // Nobody waits any more where the client has gone.
+            let _ = told.send(outcome);
+        })
+        .map_err(|error| ApiError::internal(&error))?;
+    Ok((Pieces(pieces), sent))
+}
+
+impl Pieces {
+    /// A send fails only where the sender has ended, and has said why.
+    pub(super) async fn records(self, records: Vec<Vec<u8>>) {
+        let _ = self.0.send(Piece::Records(records)).await;
+        let _ = self.0.send(Piece::End).await;
+    }
+
+    pub(super) async fn body(self, body: Body, stall_timeout: Duration) {
+        let mut body = body.into_data_stream();
+        loop {
+            let next = tokio::select! {
+                next = tokio::time::timeout(stall_timeout, body.next()) => next,
+                // The sender has ended: the run was cancelled, or it has failed.
+                () = self.0.closed() => return,
+            };
+            let piece = match next {
+                Ok(Some(Ok(bytes))) => Piece::Bytes(bytes),
+                Ok(Some(Err(error))) => {
+                    Piece::Failed(ApiError::Invalid(format!("the body broke off: {error}")))
+                }
+                Ok(None) => Piece::End,
+                Err(_) => {
+                    Piece::Failed(ApiError::ClientStalled { seconds: stall_timeout.as_secs() })
+                }
+            };
+            let is_last = !matches!(piece, Piece::Bytes(_));
+            if self.0.send(piece).await.is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// Why an upload is not sent to its end.
+enum Stop {
+    Failed(ApiError),
+    Broker(BrokerError),
+    TooLong(TooLong),
+}
+
+impl From<TooLong> for Stop {
+    fn from(error: TooLong) -> Self {
+        Self::TooLong(error)
+    }
+}
+
+impl From<BrokerError> for Stop {
+    fn from(error: BrokerError) -> Self {
+        Self::Broker(error)
+    }
+}
+
+/// The sender's thread.
+struct Sending {
+    runtime: tokio::runtime::Handle,
+    queue: mpsc::Receiver<Piece>,
+    job: Job,
+}
+
+impl Sending {
+    fn run(mut self, app: &App) -> Result<u64, ApiError> {
+        let (broker, lineage) = (&app.parts.broker, &app.parts.lineage);
+        let mut sender = RunSender::connect(broker, lineage, &self.job.plan, None)?;
+        sender.start(&self.job.plan)?;
+        // The run is there for all from now on, whatever becomes of the body.
+        sender.commit_so_far()?;
+        match self.send(&mut sender) {
+            Ok(()) if self.job.cancel.is_cancelled() => sender.cancel()?,
+            Ok(()) => {
+                sender.finish()?;
+            }
+            Err(stop) => {
+                let error = match stop {
+                    Stop::Failed(error) => error,
+                    Stop::Broker(error) => error.into(),
+                    Stop::TooLong(TooLong { line }) => {
+                        ApiError::RecordTooLarge { line, limit: self.job.record_bytes_max }
+                    }
+                };
+                sender.abort(&error.to_string());
+                return Err(error);
+            }
+        }
+        Ok(sender.records())
+    }
+
+    /// Sends until all has come, or until the run is cancelled.
+    fn send(&mut self, sender: &mut RunSender) -> Result<(), Stop> {
+        let mut lines = Lines::new(self.job.record_bytes_max);
+        let key = self.job.key.clone();
+        let send = |sender: &mut RunSender, record: &[u8]| {
+            let key = key.as_ref().and_then(|field| key_of(record, field));
+            Ok::<_, Stop>(sender.send_row(key.as_deref(), record)?)
+        };
+        while !self.job.cancel.is_cancelled() {
+            match self.next() {
+                None => sender.commit_so_far()?,
+                Some(Piece::Bytes(bytes)) => lines.push(&bytes, |line| send(sender, line))?,
+                Some(Piece::Records(records)) => {
+                    records.iter().try_for_each(|record| send(sender, record))?;
+                }
+                Some(Piece::End) => return lines.finish(|line| send(sender, line)),
+                Some(Piece::Failed(error)) => return Err(Stop::Failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next piece; `None` where none has come for a while.
+    fn next(&mut self) -> Option<Piece> {
+        let next = async {
+            tokio::select! {
+                piece = tokio::time::timeout(QUIET, self.queue.recv()) => piece.ok(),
+                () = self.job.cancel.cancelled() => None,
+            }
+        };
+        let gone = || ApiError::Invalid("the client has gone".to_owned());
+        self.runtime.block_on(next).map(|piece| piece.unwrap_or_else(|| Piece::Failed(gone())))
+    }
+}

@@ -1,0 +1,178 @@
+//! Connections: accepted, served, and cut off when their client stalls.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+
+use crate::runtime::Shutdown;
+
+/// Longest that a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of one connection that may wait to be sent.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Longest that a stop waits for requests under way.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Longest that what still comes in is read of a connection that ends.
+const LINGER: Duration = Duration::from_secs(2);
+/// After a failure to accept, as where there are no file descriptors left.
+const REST: Duration = Duration::from_millis(100);
+
+/// Serves until shutdown; then requests under way may end.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stall_timeout: Duration,
+    shutdown: Shutdown,
+) {
+    // Streams heed the shutdown themselves; this ends what is left.
+    let connections = tokio_util::task::TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let service = TowerToHyperService::new(router.clone());
+                let stream = Stalling::new(stream, stall_timeout);
+                connections.spawn(connection(stream, service, shutdown.clone()));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection was not accepted");
+                sleep(REST).await;
+            }
+        }
+    }
+    connections.close();
+    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+        tracing::debug!(left = connections.len(), "requests under way are left");
+    }
+}
+
+async fn connection(stream: Stalling, service: TowerToHyperService<Router>, shutdown: Shutdown) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// A connection whose client must take what it is sent: a write that gets nowhere
+/// for too long is an error, and the connection is closed.
+struct Stalling {
+    stream: TcpStream,
+    timeout: Duration,
+    /// Since when nothing could be written, as the time when that is too long.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Until when what still comes in is read and thrown away.
+    lingers: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stalling {
+    fn new(stream: TcpStream, timeout: Duration) -> Self {
+        // Events are small, and wanted at once.
+        let _ = stream.set_nodelay(true);
+        Self { stream, timeout, stalled: None, lingers: None }
+    }
+
+    fn judge<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let until = Instant::now() + self.timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        match stalled.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Stalling {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Stalling {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(context, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket closed with bytes unread takes its last answer back: so a request
+        // that was refused before its body had come would not hear why.
+        if self.lingers.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        }
+        let until = Instant::now() + LINGER;
+        let mut lingers = self.lingers.take().unwrap_or_else(|| Box::pin(sleep_until(until)));
+        let mut room = [0; 8 << 10];
+        while lingers.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    self.lingers = Some(lingers);
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.judge(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

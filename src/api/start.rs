@@ -1,0 +1,321 @@
+//! `POST /api/v1/pipeline/run`: a bounded run of the records in the body.
+//!
+//! ```text
+//! body -> [4 pieces] -> sender's thread: lines -> RunSender -> Kafka, in transactions
+//! ```
+//!
+//! The body is read as fast as Kafka takes it, and no faster: it may be larger than
+//! memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{FromRequest, Request, State},
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{
+    ApiError,
+    app::Shared,
+    extract::{self, Query},
+    sending::{self, Job, Pieces},
+};
+use crate::{
+    lineage::{GraphStage, RunGraph, ids, naming::job_name},
+    pipeline::Route,
+    record::TRACE_HEADER,
+    runs::{RunPlan, Runs},
+    runtime::Shutdown,
+};
+
+const NDJSON: &str = "application/x-ndjson";
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const KEY_BYTES_MAX: usize = 255;
+/// Records of one sample.
+const SAMPLE_MAX: usize = 100_000;
+/// Longest that an answer waits for the feed to tell of the run.
+const SETTLE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RunQuery {
+    /// The pipeline, where the body is NDJSON
+    pipeline: Option<String>,
+    /// The topic to send to, where the pipeline begins with several
+    topic: Option<String>,
+}
+
+/// What to send through which pipeline: `records` or `sample`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunRequest {
+    pipeline: String,
+    /// The topic to send to, where the pipeline begins with several
+    #[serde(default)]
+    topic: Option<String>,
+    /// Each is sent as it is written here
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    records: Option<Vec<Box<RawValue>>>,
+    /// So many sample records of the hub's own, for topics that have some
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 100_000)]
+    sample: Option<usize>,
+}
+
+/// A run that was begun.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RunStarted {
+    run_id: Uuid,
+    /// Records sent; none where an earlier request with this idempotency key did it.
+    records: Option<u64>,
+    links: RunLinks,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct RunLinks {
+    run: String,
+    /// Server-Sent Events until it ends
+    events: String,
+}
+
+/// Send records through a pipeline as one run
+///
+/// The body is JSON, or NDJSON of any length: one record a line, sent on with
+/// backpressure while it comes in. All is in Kafka when this answers; the run goes on,
+/// see `links`. With an `Idempotency-Key` a repeat gives the same run, also after a
+/// restart of the hub.
+#[utoipa::path(post, path = "/api/v1/pipeline/run", tag = "runs",
+    params(RunQuery, ("Idempotency-Key" = Option<String>, Header, min_length = 1,
+        max_length = 255, description = "A repeat with the same key gives the same run")),
+    request_body(content((RunRequest = "application/json"), (String = "application/x-ndjson"))),
+    responses((status = 202, body = RunStarted)))]
+pub(super) async fn run_pipeline(
+    State(app): State<Shared>,
+    Query(query): Query<RunQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if !app.parts.lineage_enabled {
+        return Err(ApiError::LineageDisabled);
+    }
+    let key = idempotency_key(request.headers())?;
+    let trace = request.headers().get(TRACE_HEADER).map(|value| value.as_bytes().to_vec());
+    if extract::is_type(request.headers(), NDJSON) {
+        let needed = "name the pipeline: `?pipeline=NAME`";
+        let pipeline = query.pipeline.ok_or_else(|| ApiError::Invalid(needed.to_owned()))?;
+        let route = route(&app, &pipeline, query.topic.as_deref())?;
+        let run = asked(&pipeline, key.as_deref(), trace);
+        return begin(&app, route, run, Source::Body(request.into_body())).await;
+    }
+    if !extract::is_type(request.headers(), "application/json") {
+        let wanted = "application/json or application/x-ndjson";
+        return Err(ApiError::UnsupportedMediaType { wanted });
+    }
+    let timeout = app.request_timeout();
+    let read = extract::Json::<RunRequest>::from_request(request, &app);
+    let extract::Json(body) = tokio::time::timeout(timeout, read)
+        .await
+        .map_err(|_| ApiError::TimedOut { seconds: timeout.as_secs() })??;
+    let RunRequest { pipeline, topic, records, sample } = body;
+    let route = route(&app, &pipeline, topic.as_deref())?;
+    let run = asked(&pipeline, key.as_deref(), trace);
+    let records = match (records, sample) {
+        (Some(records), None) => {
+            records.iter().map(|record| record.get().as_bytes().to_vec()).collect()
+        }
+        (None, Some(count)) => sample_of(&app, &route, count)?,
+        _ => {
+            let text = "give either `records` or `sample`";
+            return Err(ApiError::Unprocessable(text.to_owned()));
+        }
+    };
+    begin(&app, route, run, Source::Records(records)).await
+}
+
+/// Where records come from.
+enum Source {
+    Body(Body),
+    Records(Vec<Vec<u8>>),
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| (1..=KEY_BYTES_MAX).contains(&text.len()));
+    let problem = "`Idempotency-Key` has from 1 to 255 characters of ASCII";
+    text.map(|text| Some(text.to_owned())).ok_or_else(|| ApiError::Invalid(problem.to_owned()))
+}
+
+/// Kafka keeps the key: the run's id is derived from it.
+fn asked(pipeline: &str, key: Option<&str>, trace: Option<Vec<u8>>) -> Asked {
+    match key {
+        Some(key) => Asked { id: ids::keyed_run(pipeline, key), is_keyed: true, trace },
+        None => Asked { id: ids::new_run(), is_keyed: false, trace },
+    }
+}
+
+/// The run that is asked for.
+struct Asked {
+    id: Uuid,
+    is_keyed: bool,
+    /// `traceparent` of the request.
+    trace: Option<Vec<u8>>,
+}
+
+fn route(app: &Shared, pipeline: &str, topic: Option<&str>) -> Result<Route, ApiError> {
+    let Some(plan) = app.parts.plan.pipeline(pipeline) else {
+        return Err(ApiError::PipelineNotFound { name: pipeline.to_owned() });
+    };
+    Route::of(plan, topic).map_err(|error| ApiError::Unprocessable(error.to_string()))
+}
+
+fn sample_of(app: &Shared, route: &Route, count: usize) -> Result<Vec<Vec<u8>>, ApiError> {
+    if !(1..=SAMPLE_MAX).contains(&count) {
+        return Err(ApiError::Invalid(format!("`sample` is from 1 to {SAMPLE_MAX}")));
+    }
+    let topic = route.stages.first().map(|stage| &stage.from);
+    let records = topic.and_then(|topic| (app.parts.samples)(topic, count));
+    records.ok_or_else(|| {
+        let text = format!("there are no sample records for `{}`; send `records`", route.topic);
+        ApiError::Unprocessable(text)
+    })
+}
+
+async fn begin(
+    app: &Shared,
+    route: Route,
+    Asked { id, is_keyed, trace }: Asked,
+    source: Source,
+) -> Result<Response, ApiError> {
+    // What is known of earlier requests must be known to its end.
+    let is_known = app.runs(|runs| runs.run(id).is_some())?;
+    if is_keyed && (is_known || app.uploads.is_under_way(id)) {
+        return Ok(answer(id, None));
+    }
+    let upload = app.uploads.open(id)?;
+    let job = Job {
+        plan: RunPlan { trace, ..plan_of(app, &route, id) },
+        key: route.stages.first().and_then(|stage| stage.from.key.clone()),
+        cancel: upload.cancel.clone(),
+        record_bytes_max: sending::record_bytes_max(&route),
+    };
+    app.watch.require()?;
+    let (pieces, sent) = sending::start(app, job, upload)?;
+    let sent = tokio::select! {
+        sent = feed_pieces(app, source, pieces, sent) => sent?,
+        error = app.watch.lost() => return Err(error),
+    };
+    let is_told =
+        |runs: &Runs| runs.run(id).is_some_and(|run| run.total.is_some() || run.state.is_ended());
+    app.feed.wait_until(SETTLE, is_told).await;
+    Ok(answer(id, Some(sent)))
+}
+
+/// Hands the source over until it ends, or until the sender has failed.
+async fn feed_pieces(
+    app: &Shared,
+    source: Source,
+    pieces: Pieces,
+    sent: sending::Sent,
+) -> Result<u64, ApiError> {
+    match source {
+        Source::Records(records) => pieces.records(records).await,
+        Source::Body(body) => pieces.body(body, app.parts.config.stall_timeout).await,
+    }
+    sent.await.unwrap_or(Err(ApiError::Internal))
+}
+
+pub(super) fn plan_of(app: &Shared, route: &Route, id: Uuid) -> RunPlan {
+    run_plan(route, id, (app.parts.part_starts)(&route.stages, id))
+}
+
+/// The bounded run `id` along this route, and START of each stage's part.
+pub fn run_plan(route: &Route, id: Uuid, starts: Vec<(String, Vec<u8>)>) -> RunPlan {
+    let first = route.stages.first();
+    let stages = route.stages.iter().map(|stage| GraphStage {
+        job: job_name(&stage.pipeline, &stage.stage),
+        from: stage.from.name.clone(),
+        to: stage.to.name.clone(),
+    });
+    RunPlan {
+        id,
+        namespace: first.map(|stage| stage.namespace.clone()).unwrap_or_default(),
+        pipeline: first.map(|stage| stage.pipeline.clone()).unwrap_or_default(),
+        topic: Arc::clone(&route.topic),
+        graph: RunGraph { stages: stages.collect() },
+        starts,
+        trace: None,
+    }
+}
+
+fn answer(id: Uuid, records: Option<u64>) -> Response {
+    let run = format!("/api/v1/runs/{id}");
+    let events = format!("{run}/events");
+    let location = [(header::LOCATION, run.clone())];
+    let body = RunStarted { run_id: id, records, links: RunLinks { run, events } };
+    (StatusCode::ACCEPTED, location, Json(body)).into_response()
+}
+
+/// The uploads under way in this process, by run.
+pub(super) struct Uploads {
+    limit: usize,
+    room: Arc<Semaphore>,
+    under_way: Arc<Mutex<BTreeMap<Uuid, Shutdown>>>,
+}
+
+/// One upload's place, given back when it is dropped.
+pub(super) struct Upload {
+    id: Uuid,
+    pub(super) cancel: Shutdown,
+    under_way: Arc<Mutex<BTreeMap<Uuid, Shutdown>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Uploads {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, room: Arc::new(Semaphore::new(limit)), under_way: Arc::default() }
+    }
+
+    fn open(&self, id: Uuid) -> Result<Upload, ApiError> {
+        let limit = self.limit;
+        let permit = Arc::clone(&self.room)
+            .try_acquire_owned()
+            .map_err(|_| ApiError::TooManyUploads { limit })?;
+        let cancel = Shutdown::new();
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if under_way.contains_key(&id) {
+            // Two requests with one key at the same moment: the other one does it.
+            return Err(ApiError::Busy);
+        }
+        under_way.insert(id, cancel.clone());
+        Ok(Upload { id, cancel, under_way: Arc::clone(&self.under_way), _permit: permit })
+    }
+
+    fn is_under_way(&self, id: Uuid) -> bool {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
+    /// Ends the upload of this run, if it is under way here.
+    pub(super) fn cancel(&self, id: Uuid) -> bool {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.get(&id).inspect(|cancel| cancel.cancel()).is_some()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
