@@ -11,7 +11,7 @@ RECORDS ?= 1000000
 ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test test-kafka test-faults test-api test-harness lint format ci demo \
+.PHONY: help build release test test-kafka test-faults test-api fuzz test-harness lint format ci demo \
 	kafka-start kafka-stop bench-setup bench bench-stages bench-lineage bench-forward bench-smoke \
 	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
 	test-unit test-integration test-pipeline test-compose test-collector test-dashboards \
@@ -37,6 +37,9 @@ test-faults: ## Run the faults under load on a real Apache Kafka (FAULT_RECORDS,
 
 test-api: ## Fuzz the HTTP API from its OpenAPI document (API_EXAMPLES, API_SECONDS)
 	scripts/test-api.sh
+
+fuzz: ## Fuzz the embedded broker with bytes that are no requests, for a minute
+	scripts/fuzz.sh
 
 test-harness: ## Run the tests of the load tests' harness
 	cd load-tests && python3 -m unittest discover
