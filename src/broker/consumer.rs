@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -28,18 +28,27 @@ use crate::record::{Block, Topic};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rebalance {
     Assigned(Vec<i32>),
-    /// `settled`: all that was under way is committed or aborted. Otherwise
-    /// nothing that was read before may be committed any more, and commits fail
-    /// until the producer has aborted.
+    /// `settled`: all that was under way is committed or aborted. Otherwise it is
+    /// a loss: nothing that was read before may be committed any more, and commits
+    /// fail until [`super::Produce::allow_commits`].
     Revoked {
         partitions: Vec<i32>,
         settled: bool,
     },
 }
 
+/// How partitions go.
+#[derive(Debug, Clone, Copy)]
+pub enum Revocation<'a> {
+    /// Nobody else has them before this member has given them up.
+    Asked(&'a [i32]),
+    /// This member was thought dead: others may have them already.
+    Lost(&'a [i32]),
+}
+
 /// Called inside `poll` before partitions are given up; answers whether all
 /// that was under way is settled.
-pub type RevokeHook = Box<dyn Fn(&[i32]) -> bool + Send + Sync>;
+pub type RevokeHook = Box<dyn Fn(Revocation<'_>) -> bool + Send + Sync>;
 
 /// How to join the group.
 pub struct GroupOptions {
@@ -101,7 +110,7 @@ impl GroupConsumer {
         let context = GroupContext {
             on_revoke: options.on_revoke,
             rebalances: Mutex::new(Vec::new()),
-            unsettled: AtomicBool::new(false),
+            losses: AtomicU64::new(0),
         };
         let client = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|source| BrokerError::Setup { source })?;
@@ -195,6 +204,11 @@ impl GroupConsumer {
                 Ok(CommittedOffset { partition: element.partition(), next_offset, metadata })
             })
             .collect()
+    }
+
+    /// How often partitions went while records of theirs were still under way.
+    pub fn losses(&self) -> u64 {
+        self.client.context().losses()
     }
 
     /// Partitions held now.
@@ -300,20 +314,20 @@ fn passing(error: KafkaError) -> Result<(), BrokerError> {
 pub(super) struct GroupContext {
     on_revoke: RevokeHook,
     rebalances: Mutex<Vec<Rebalance>>,
-    /// Partitions went while records of theirs were still under way. Set before
-    /// the group learns that they are given up, so a commit that sees it unset
-    /// still carries the old generation, which the group refuses afterwards.
-    unsettled: AtomicBool,
+    /// How often partitions went while records of theirs were still under way.
+    /// Counted before the group learns that they are given up, so a commit that
+    /// does not see it still carries the old generation, which the group refuses
+    /// afterwards.
+    losses: AtomicU64,
 }
 
 impl GroupContext {
-    pub(super) fn is_unsettled(&self) -> bool {
-        self.unsettled.load(Ordering::SeqCst)
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
     }
 
-    /// To be called once all that was under way is aborted.
-    pub(super) fn allow_commits(&self) {
-        self.unsettled.store(false, Ordering::SeqCst);
+    fn count_loss(&self) {
+        self.losses.fetch_add(1, Ordering::SeqCst);
     }
 
     fn take_changes(&self) -> Vec<Rebalance> {
@@ -347,14 +361,15 @@ impl ConsumerContext for GroupContext {
             consumer::Rebalance::Assign(list) => self.note(Rebalance::Assigned(partitions(list))),
             consumer::Rebalance::Revoke(given_up) => {
                 let partitions: Vec<i32> = partitions(given_up);
-                // Lost: this member was thought dead, others have the partitions already.
-                let lost = client.assignment_lost();
-                if lost {
-                    self.unsettled.store(true, Ordering::SeqCst);
-                }
-                let settled = (self.on_revoke)(&partitions) && !lost;
+                let settled = if client.assignment_lost() {
+                    self.count_loss();
+                    (self.on_revoke)(Revocation::Lost(&partitions));
+                    false
+                } else {
+                    (self.on_revoke)(Revocation::Asked(&partitions))
+                };
                 if !settled {
-                    self.unsettled.store(true, Ordering::SeqCst);
+                    self.count_loss();
                 }
                 self.note(Rebalance::Revoked { partitions, settled });
             }

@@ -39,7 +39,8 @@ pub use admin::{Admin, ConfigEntry, GroupState, TopicDescription, TopicRequest};
 pub use client::Broker;
 pub use config::KafkaConfig;
 pub use consumer::{
-    Assignment, CommittedOffset, GroupConsumer, GroupOptions, PollLimits, Rebalance, RevokeHook,
+    Assignment, CommittedOffset, GroupConsumer, GroupOptions, PollLimits, Rebalance, Revocation,
+    RevokeHook,
 };
 pub use error::BrokerError;
 pub use produce::{OffsetCommit, OutBatch, OutRecord, OutRow, Produce};

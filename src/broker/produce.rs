@@ -24,6 +24,11 @@ pub trait Produce {
     /// Makes a fresh producer of the same transactional id, which also ends
     /// whatever transaction an earlier one left open.
     fn rebuild(&mut self) -> Result<(), BrokerError>;
+
+    /// The consumer lost partitions `losses` times while records of theirs were
+    /// under way, and all that it holds since then is assigned anew. After a loss
+    /// that this does not count, no offsets can be committed.
+    fn allow_commits(&mut self, losses: u64);
 }
 
 /// Encoded rows on their way out, each with the input record it came from,

@@ -93,6 +93,8 @@ pub struct TransactionalProducer {
     group: Option<Group>,
     client: BaseProducer<Deliveries>,
     in_transaction: bool,
+    /// Losses of the consumer after which all was assigned anew.
+    losses: u64,
 }
 
 impl TransactionalProducer {
@@ -103,8 +105,14 @@ impl TransactionalProducer {
         options: TransactionalOptions,
     ) -> Result<Self, BrokerError> {
         let client = make(broker, &options)?;
-        let producer =
-            Self { broker: broker.clone(), options, group, client, in_transaction: false };
+        let producer = Self {
+            broker: broker.clone(),
+            options,
+            group,
+            client,
+            in_transaction: false,
+            losses: 0,
+        };
         producer.initialize()?;
         Ok(producer)
     }
@@ -239,7 +247,7 @@ impl TransactionalProducer {
                 reason: "the consumer is in no group".to_owned(),
             });
         };
-        if group.client.context().is_unsettled() {
+        if group.client.context().losses() > self.losses {
             return Err(BrokerError::Passing {
                 action: "commit offsets of partitions that are given up",
                 source: KafkaError::Rebalance(RDKafkaErrorCode::RebalanceInProgress),
@@ -307,20 +315,17 @@ impl Produce for TransactionalProducer {
         }
         self.client.poll(Duration::ZERO);
         self.client.context().take_failure();
-        if let Some(group) = &self.group {
-            group.client.context().allow_commits();
-        }
         Ok(())
     }
 
     fn rebuild(&mut self) -> Result<(), BrokerError> {
         self.client = make(&self.broker, &self.options)?;
         self.in_transaction = false;
-        self.initialize()?;
-        if let Some(group) = &self.group {
-            group.client.context().allow_commits();
-        }
-        Ok(())
+        self.initialize()
+    }
+
+    fn allow_commits(&mut self, losses: u64) {
+        self.losses = losses;
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Advance, Input, PIPELINE, Partition, Refusal, Report, Source};
 use crate::{
     broker::{
         Broker, BrokerError, Group, GroupConsumer, GroupOptions, OffsetCommit, OutRecord,
-        PollLimits, Producer, RevokeHook,
+        PollLimits, Producer, Revocation, RevokeHook,
     },
     dead_letter::Envelope,
     record::{HeaderBytes, Record, Topic},
@@ -86,7 +86,8 @@ impl KafkaSource {
 }
 
 fn revoke_hook(outbox: Sender<Delivered>, topic: Topic) -> RevokeHook {
-    Box::new(move |partitions| {
+    Box::new(move |revocation| {
+        let (Revocation::Asked(partitions) | Revocation::Lost(partitions)) = revocation;
         let (settled, answer) = bounded(1);
         let lost = partitions
             .iter()

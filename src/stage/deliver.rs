@@ -56,8 +56,9 @@ pub struct Deliverer<P> {
     runs: BTreeMap<Uuid, BTreeMap<i32, Counts>>,
     told: Told,
     /// Partitions that were forgotten and not assigned anew, and whose committed
-    /// accounts name the run: whoever takes one of them over closes it.
-    forgotten: BTreeSet<i32>,
+    /// accounts name the run: whoever takes one of them over closes it, unless it
+    /// is handed over as it stands committed. `None` where that is in doubt.
+    forgotten: BTreeMap<i32, Option<Committed>>,
     /// When the open transaction began.
     open: Option<Instant>,
     window: Window,
@@ -68,6 +69,9 @@ pub struct Deliverer<P> {
 /// are gone by then, reading begins at the first that is left.
 const BEGINNING: i64 = 0;
 
+/// The account and the offset of a partition, as they are committed.
+type Committed = (Account, i64);
+
 /// A partition that the task owns.
 #[derive(Debug, Clone)]
 struct Holding {
@@ -75,7 +79,7 @@ struct Holding {
     /// The offset to commit.
     next_offset: i64,
     /// The two above as they are committed: what a failure goes back to.
-    committed: (Account, i64),
+    committed: Committed,
     /// Not yet committed as it stands here.
     changed: bool,
     /// The committed account names the run.
@@ -116,7 +120,7 @@ impl<P: Produce> Deliverer<P> {
             holdings: BTreeMap::new(),
             runs: BTreeMap::new(),
             told,
-            forgotten: BTreeSet::new(),
+            forgotten: BTreeMap::new(),
             open: None,
             window: Window::default(),
             headers: HeaderBytes::default(),
@@ -264,6 +268,9 @@ impl<P: Produce> Deliverer<P> {
         if !self.holdings.is_empty()
             && self.options.events.running_due().is_some_and(|due| due <= now)
         {
+            // With the offsets, changed or not: the group refuses those of a replica
+            // that it took for dead, and so the event of a run that others have closed.
+            self.holdings.values_mut().for_each(|holding| holding.changed = true);
             let counts = self.run_counts();
             let event = self.options.events.progress(EventType::Running, &counts, None, now);
             self.send_event(event, now)?;
@@ -301,6 +308,7 @@ impl<P: Produce> Deliverer<P> {
     /// Commits, and hands the partitions over. What the run did of them is told
     /// in the same transaction: should this replica die, nobody else can tell.
     pub fn revoke(&mut self, partitions: &[i32], now: Instant) -> Result<(), StageError> {
+        self.recall(partitions);
         let counts = self.run_counts();
         let has_worked =
             |(partition, counts): &(i32, Counts)| partitions.contains(partition) && counts.read > 0;
@@ -309,6 +317,17 @@ impl<P: Produce> Deliverer<P> {
             self.send_event(event, now)?;
         }
         self.hand_over(partitions, now)
+    }
+
+    /// Holds partitions again that were forgotten when a transaction was aborted,
+    /// as they stand committed.
+    fn recall(&mut self, partitions: &[i32]) {
+        for partition in partitions {
+            if let Some((account, next_offset)) = self.forgotten.get(partition).copied().flatten() {
+                self.forgotten.remove(partition);
+                self.holdings.insert(*partition, Holding::new(account, next_offset, true));
+            }
+        }
     }
 
     /// The accounts of the partitions name no run any more.
@@ -348,7 +367,9 @@ impl<P: Produce> Deliverer<P> {
         runs: &[Uuid],
         now: Instant,
     ) -> Result<(), StageError> {
-        self.producer.abort()?;
+        // An abort that fails leaves the transaction in doubt: a fresh producer of
+        // the same id ends it, or the failure could not be told.
+        self.producer.abort().or_else(|_| self.producer.rebuild())?;
         self.taken_back();
         let mut failed: BTreeSet<Uuid> = mem::take(&mut self.runs).into_keys().collect();
         failed.extend(runs);
@@ -371,19 +392,29 @@ impl<P: Produce> Deliverer<P> {
     }
 
     /// Aborts what is open and forgets all partitions: they are to be assigned
-    /// anew, as they stand committed.
+    /// anew, as they stand committed. Until then they can only be handed over.
     pub fn abort(&mut self) -> Result<(), StageError> {
-        self.forget();
-        self.producer.abort()?;
+        let done = self.producer.abort();
+        self.forget(done.is_ok());
+        done?;
         self.taken_back();
         Ok(())
     }
 
-    /// As [`Deliverer::abort`], with a fresh producer.
+    /// As [`Deliverer::abort`], with a fresh producer: what became of the open
+    /// transaction is in doubt.
     pub fn rebuild(&mut self) -> Result<(), StageError> {
-        self.forget();
+        self.forget(false);
         self.producer.rebuild()?;
         self.taken_back();
+        Ok(())
+    }
+
+    /// Aborts what is open before all is assigned anew. The consumer had lost
+    /// partitions `losses` times when it asked what it holds.
+    pub fn begin_again(&mut self, losses: u64) -> Result<(), StageError> {
+        self.abort()?;
+        self.producer.allow_commits(losses);
         Ok(())
     }
 
@@ -393,21 +424,24 @@ impl<P: Produce> Deliverer<P> {
         }
     }
 
-    fn forget(&mut self) {
-        let holdings = mem::take(&mut self.holdings).into_iter();
-        self.forgotten.extend(holdings.filter(|(_, held)| held.claimed).map(|(at, _)| at));
+    fn forget(&mut self, is_aborted: bool) {
+        let claimed = mem::take(&mut self.holdings).into_iter().filter(|(_, held)| held.claimed);
+        self.forgotten.extend(claimed.map(|(at, held)| (at, is_aborted.then_some(held.committed))));
         self.runs.clear();
         self.window = Window::default();
         self.options.events.aborted();
         self.options.status.aborted();
     }
 
-    /// What the run did of the partitions that it holds.
+    /// What the run did of the partitions that it holds, or is to be assigned anew.
     fn run_counts(&self) -> Vec<(i32, Counts)> {
-        self.holdings
-            .iter()
-            .filter(|(_, holding)| holding.account.run.is_some())
-            .map(|(partition, holding)| (*partition, holding.account.of_run()))
+        let held = self.holdings.iter().map(|(partition, holding)| (partition, &holding.account));
+        let forgotten = self.forgotten.iter();
+        let known = forgotten
+            .filter_map(|(partition, committed)| Some((partition, &committed.as_ref()?.0)));
+        held.chain(known)
+            .filter(|(_, account)| account.run.is_some())
+            .map(|(partition, account)| (*partition, account.of_run()))
             .collect()
     }
 

@@ -99,10 +99,10 @@ impl<P: Produce> Delivery<P> {
                 self.backoff.reset();
                 Ok(())
             }
-            Command::Assign { epoch, committed } => {
+            Command::Assign { epoch, losses, committed } => {
                 if epoch != self.epoch {
                     self.epoch = epoch;
-                    self.deliverer.abort()?;
+                    self.deliverer.begin_again(losses)?;
                 }
                 self.deliverer.assign(&committed, now)
             }

@@ -5,7 +5,7 @@
 //! notices back, of which at most [`NOTICES`] can be under way at a time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     mem,
     sync::Arc,
     thread,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     broker::{
         Broker, BrokerError, CommittedOffset, GroupConsumer, GroupOptions, PollLimits, Produce,
-        Rebalance, RevokeHook,
+        Rebalance, Revocation, RevokeHook,
     },
     record::{Block, Recovery, Topic},
     runtime::{Backoff, Shutdown},
@@ -32,6 +32,8 @@ use crate::{
 const QUEUE: usize = 2;
 /// Notices from the delivery thread: one rewind, and one end.
 const NOTICES: usize = 2;
+/// Each that fails asks for a rewind, and these are bounded.
+const REVOKE_ATTEMPTS: usize = NOTICES;
 /// How long the queue may stay full before the input is paused.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How often an idle task looks whether it is to stop.
@@ -54,6 +56,8 @@ pub(super) enum Command {
     /// Partitions taken over. A new epoch aborts and forgets all that was before.
     Assign {
         epoch: u64,
+        /// Of the consumer, before it was asked what it holds.
+        losses: u64,
         committed: Vec<CommittedOffset>,
     },
     Revoke {
@@ -66,6 +70,21 @@ pub(super) enum Command {
         runs: Vec<Uuid>,
         done: Sender<Ending>,
     },
+}
+
+impl Command {
+    /// Takes out what was of partitions that are revoked; whether it is still to
+    /// be sent. Their [`Command::Revoke`] has overtaken it.
+    fn keep_without(&mut self, gone: &[i32]) -> bool {
+        match self {
+            Self::Work { processed, .. } => !gone.contains(&processed.output.block.partition()),
+            Self::Assign { committed, .. } => {
+                committed.retain(|offset| !gone.contains(&offset.partition));
+                true
+            }
+            Self::Revoke { .. } | Self::End { .. } => true,
+        }
+    }
 }
 
 /// The answer to [`Command::End`].
@@ -135,7 +154,7 @@ pub(super) fn run<P: Produce + Send + 'static>(
         commands,
         notices,
         blocks: BTreeMap::new(),
-        changes: Vec::new(),
+        changes: VecDeque::new(),
         epoch: 0,
         failed_runs: Vec::new(),
         backoff: Backoff::new(config.retry.backoff_min, config.retry.backoff_max),
@@ -151,14 +170,19 @@ pub(super) fn run<P: Produce + Send + 'static>(
     outcome
 }
 
-/// Runs inside the consumer's poll, on the task thread.
+/// Runs inside the consumer's poll, on the task thread. Where the group moves on
+/// while a transaction is committed, that one fails; once it is aborted, the
+/// partitions are handed over as they stood before it.
 fn revoke_hook(commands: Sender<Command>, patience: Duration) -> RevokeHook {
-    Box::new(move |partitions| {
+    Box::new(move |revocation| {
+        let Revocation::Asked(partitions) = revocation else { return false };
         let deadline = Instant::now() + patience;
-        let (settled, answer) = bounded(1);
-        let command = Command::Revoke { partitions: partitions.to_vec(), settled };
-        commands.send_deadline(command, deadline).is_ok()
-            && answer.recv_deadline(deadline).unwrap_or(false)
+        (0..REVOKE_ATTEMPTS).any(|_| {
+            let (settled, answer) = bounded(1);
+            let command = Command::Revoke { partitions: partitions.to_vec(), settled };
+            commands.send_deadline(command, deadline).is_ok()
+                && answer.recv_deadline(deadline).unwrap_or(false)
+        })
     })
 }
 
@@ -172,7 +196,7 @@ struct Task {
     /// Read, and not yet processed; one a partition.
     blocks: BTreeMap<i32, Block>,
     /// Changes of the assignment that wait for the queue.
-    changes: Vec<Rebalance>,
+    changes: VecDeque<Rebalance>,
     epoch: u64,
     /// Bounded runs that have records in the block that could not be worked on.
     failed_runs: Vec<Uuid>,
@@ -186,7 +210,7 @@ impl Task {
             if let Ok(notice) = self.notices.try_recv() {
                 self.heed(notice)?;
             }
-            for change in mem::take(&mut self.changes) {
+            while let Some(change) = self.changes.pop_front() {
                 self.follow(change)?;
             }
             self.poll(self.limits)?;
@@ -197,15 +221,24 @@ impl Task {
         Ok(())
     }
 
-    fn poll(&mut self, limits: PollLimits) -> Result<(), StageError> {
+    /// Answers what was revoked.
+    fn poll(&mut self, limits: PollLimits) -> Result<Vec<i32>, StageError> {
         let changes = self.consumer.poll(&mut self.blocks, limits)?;
-        for change in &changes {
-            if let Rebalance::Revoked { partitions, .. } = change {
+        let mut gone = Vec::new();
+        for change in changes {
+            if let Rebalance::Revoked { partitions, .. } = &change {
+                gone.extend(partitions);
                 self.blocks.retain(|partition, _| !partitions.contains(partition));
+                // Given up before they were taken over.
+                for earlier in &mut self.changes {
+                    if let Rebalance::Assigned(assigned) = earlier {
+                        assigned.retain(|partition| !partitions.contains(partition));
+                    }
+                }
             }
+            self.changes.push_back(change);
         }
-        self.changes.extend(changes);
-        Ok(())
+        Ok(gone)
     }
 
     fn process(&mut self) -> Result<(), StageError> {
@@ -229,7 +262,7 @@ impl Task {
             Rebalance::Assigned(partitions) => {
                 let Some(committed) = self.committed(&partitions)? else { return Ok(()) };
                 tracing::debug!(?committed, "partitions assigned");
-                self.hand_over(Command::Assign { epoch: self.epoch, committed })
+                self.assign(committed, self.consumer.losses())
             }
             Rebalance::Revoked { settled: true, .. } => Ok(()),
             // Others may have the partitions already; what is under way is lost.
@@ -248,6 +281,9 @@ impl Task {
     fn rewind(&mut self) -> Result<(), StageError> {
         self.epoch += 1;
         self.blocks.clear();
+        // All that is held is assigned below.
+        self.changes.clear();
+        let losses = self.consumer.losses();
         let held = self.consumer.assigned()?;
         let Some(committed) = self.committed(&held)? else { return Ok(()) };
         while let Err(error) = self.consumer.rewind(&committed, OFFSETS_TIMEOUT) {
@@ -255,7 +291,11 @@ impl Task {
                 return Ok(());
             }
         }
-        self.hand_over(Command::Assign { epoch: self.epoch, committed })
+        self.assign(committed, losses)
+    }
+
+    fn assign(&mut self, committed: Vec<CommittedOffset>, losses: u64) -> Result<(), StageError> {
+        self.hand_over(Command::Assign { epoch: self.epoch, losses, committed })
     }
 
     /// The group's offsets, asked for until they come; `None` at shutdown.
@@ -302,23 +342,13 @@ impl Task {
                 return Ok(());
             }
             self.consumer.set_paused(true)?;
-            self.poll(PollLimits { idle: Duration::ZERO, ..self.limits })?;
-            if self.gives_up(&command) {
+            let gone = self.poll(PollLimits { idle: Duration::ZERO, ..self.limits })?;
+            if !command.keep_without(&gone) {
                 break;
             }
         }
         self.consumer.set_paused(false)?;
         Ok(())
-    }
-
-    /// Whether the partition of unsent work went away meanwhile.
-    fn gives_up(&self, command: &Command) -> bool {
-        let Command::Work { processed, .. } = command else { return false };
-        let partition = processed.output.block.partition();
-        self.changes.iter().any(|change| match change {
-            Rebalance::Revoked { partitions, .. } => partitions.contains(&partition),
-            Rebalance::Assigned(_) => false,
-        })
     }
 
     /// Lets the delivery thread settle what is under way and say how the run
@@ -358,7 +388,6 @@ impl Task {
             self.poll(self.limits)?;
             self.blocks.clear();
             if let Ok(notice) = self.notices.try_recv() {
-                self.changes.clear();
                 return self.heed(notice);
             }
         }

@@ -19,7 +19,7 @@
 //! # Not here
 //!
 //! Rebalances as the group's protocol makes them: each stage is one task that
-//! holds all partitions, until [`TestDriver::take_over`]. What tasks that run
+//! holds all partitions, until [`TestDriver::hand_over`] or [`TestDriver::take_over`]. What tasks that run
 //! at the same time do to each other needs a broker.
 
 mod error;
@@ -232,6 +232,19 @@ impl TestDriver {
         let left: Vec<i32> =
             seat.held().into_iter().filter(|held| !partitions.contains(held)).collect();
         seat.reassign(&left, now);
+    }
+
+    /// A replica joins a stage: the first hands `partitions` over to it, and it
+    /// works off what waits there and stops cleanly.
+    pub fn hand_over(&mut self, stage: &str, partitions: &[i32]) {
+        let now = self.now();
+        let seat = self.seat_mut(stage);
+        let mut other = Seat::join(seat.parts().clone(), 1)
+            .unwrap_or_else(|error| panic!("no other replica of `{stage}` starts: {error}"));
+        seat.give_up(partitions, now);
+        other.reassign(partitions, now);
+        while other.poll(now) {}
+        other.finish(now);
     }
 
     /// The next such call of a stage's producer fails. Several are kept, and

@@ -208,9 +208,21 @@ impl Seat {
     pub(super) fn reassign(&mut self, partitions: &[i32], now: Instant) {
         let mut committed = self.committed();
         committed.retain(|offset| partitions.contains(&offset.partition));
-        let done = self.deliverer.abort().and_then(|()| self.assign(&committed, now));
+        let done = self.deliverer.begin_again(0).and_then(|()| self.assign(&committed, now));
         if let Err(error) = done {
             self.recover(error, now);
+        }
+    }
+
+    /// The group asks for `partitions` back: they are handed over with what is
+    /// under way, or as they stand committed where that fails.
+    pub(super) fn give_up(&mut self, partitions: &[i32], now: Instant) {
+        let handed = self.deliverer.revoke(partitions, now);
+        self.positions.retain(|partition, _| !partitions.contains(partition));
+        if let Err(error) = handed {
+            let again = self.deliverer.abort();
+            let again = again.and_then(|()| self.deliverer.revoke(partitions, now));
+            self.recover(again.err().unwrap_or(error), now);
         }
     }
 

@@ -114,6 +114,20 @@ fn a_stage_that_stops_of_an_error_fails_with_its_message_and_what_it_had_committ
 }
 
 #[test]
+fn a_failure_is_told_also_where_the_abort_fails() {
+    let mut driver = driver("id: bigint not null", "SELECT id FROM input");
+    driver.pipe("in", &[r#"{"id":1}"#]);
+    driver.run_until_idle();
+    driver.pipe("in", &[r#"{"id":2}"#]);
+    driver.fail_next(STAGE, Call::Commit, Failure::Refused);
+    driver.fail_next(STAGE, Call::Abort, Failure::TimedOut);
+    driver.run_until_idle();
+    assert!(driver.failure(STAGE).is_some());
+    assert_eq!(kinds(&driver.lineage_of(STAGE)), ["START", "FAIL"]);
+    assert_eq!(balance(&driver.lineage_of(STAGE)[1])["in"], 1);
+}
+
+#[test]
 fn the_run_of_a_killed_replica_is_closed_by_its_successor_with_its_exact_counts() {
     let mut driver = driver("id: bigint not null", "SELECT id FROM input");
     driver.pipe("in", &[r#"{"id":1}"#, "bad"]);
@@ -171,7 +185,6 @@ fn a_killed_run_is_closed_once_whatever_befalls_its_successor() {
     assert_eq!((&failed[0].1, &failed[1].1), (&1.into(), &0.into()));
 }
 
-/// Between an abort and the new assignment a stage cannot tell what it did.
 /// A replica frozen past its session time-out comes back to a run that others
 /// have closed: what it does from then on is a run of its own.
 #[test]
@@ -222,6 +235,37 @@ fn a_replica_that_keeps_its_partitions_keeps_its_run() {
     assert_eq!(driver.account(STAGE).read, 3);
 }
 
+/// As when the group moves on while a transaction is committed: it is aborted, but
+/// what is handed over then is handed over, and nobody has to close the run.
+#[test]
+fn partitions_are_handed_over_also_where_the_transaction_fails() {
+    for failures in [0, 1] {
+        let project = project("id: bigint", 2, "    sql: SELECT id FROM input");
+        let mut driver = TestDriver::new(&project, &DriverOptions::default()).unwrap();
+        driver.pipe("in", &[r#"{"id":1}"#, r#"{"id":2}"#]);
+        driver.run_until_idle();
+        driver.pipe("in", &[r#"{"id":3}"#, r#"{"id":4}"#]);
+        driver.poll(STAGE);
+        (0..failures).for_each(|_| driver.fail_next(STAGE, Call::Commit, Failure::TimedOut));
+        driver.hand_over(STAGE, &[0]);
+        driver.run_until_idle();
+        driver.finish();
+
+        let mut ended = Vec::new();
+        for event in driver.lineage_of(STAGE) {
+            if !["START", "RUNNING"].contains(&event["eventType"].as_str().unwrap()) {
+                ended.push((event["eventType"].clone(), balance(&event)["in"].as_u64().unwrap()));
+            }
+        }
+        // The other works off what the first had not committed.
+        let (others, own) = if failures == 0 { (0, 4) } else { (1, 3) };
+        assert_eq!(ended, [("COMPLETE".into(), others), ("COMPLETE".into(), own)]);
+        assert_eq!(driver.output("out").len(), 4);
+        assert_eq!(driver.account(STAGE).read, 4);
+    }
+}
+
+/// Between a transaction in doubt and the new assignment a stage cannot tell what it did.
 #[test]
 fn a_run_that_stops_while_it_holds_nothing_is_closed_by_the_successor_alone() {
     let mut driver = driver("id: bigint", "SELECT id FROM input");
