@@ -85,22 +85,20 @@ impl Settled {
 #[test]
 #[ignore = "minutes; make test-faults"]
 fn stages_killed() {
+    const KILLS_MIN: usize = 20;
     let project = Project::with_topics("kills");
     let mut random = Random::new("kills");
     let mut stages = STAGES.map(|stage| Supervised::start(&project, stage));
     let run = FaultRun::begin(&project, "kill -9 of a stage", 101);
-    let mut kills = 0;
-    while run.is_sending() || kills < 60 {
+    while run.is_sending() || stages.iter().any(|stage| stage.kills < KILLS_MIN) {
         thread::sleep(random.millis(200, 1200));
         stages[random.below(3) as usize].kill(&project);
-        kills += 1;
     }
     let run = run.settle(&project);
     let each = stages.each_ref().map(|stage| stage.kills);
     stages.into_iter().for_each(Supervised::stop);
     println!("killed {each:?} times");
-    assert!(each.iter().all(|kills| *kills >= 5), "{each:?}");
-    run.check(&project, kills);
+    run.check(&project, each.iter().sum());
 }
 
 /// Lets the broker end and come back under a running pipeline.
