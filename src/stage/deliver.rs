@@ -190,23 +190,22 @@ impl<P: Produce> Deliverer<P> {
     pub fn deliver(&mut self, processed: &Processed, now: Instant) -> Result<(), StageError> {
         let block = &processed.output.block;
         let Some(next_offset) = block.next_offset() else { return Ok(()) };
+        let partition = block.partition();
+        // What is not held has no account, and its offsets are another's to commit.
+        let Some(holding) = self.holdings.get_mut(&partition) else {
+            return Err(StageError::NotHeld { topic: self.options.from.clone(), partition });
+        };
+        holding.account.total += processed.counts;
+        holding.next_offset = next_offset;
+        holding.changed = true;
         self.begin(now)?;
         self.producer.send_batch(&self.options.to, &processed.output)?;
         for dead in &processed.dead {
             self.send_dead_letter(block, dead)?;
         }
-        let run = self.options.events.run();
-        let holding = self.holdings.entry(block.partition()).or_insert_with(|| {
-            let mut account = Account::default();
-            account.take_over(run);
-            Holding::new(account, BEGINNING, false)
-        });
-        holding.account.total += processed.counts;
-        holding.next_offset = next_offset;
-        holding.changed = true;
         for RunCounts { run, counts } in &processed.runs {
             let partitions = self.runs.entry(*run).or_default();
-            *partitions.entry(block.partition()).or_default() += *counts;
+            *partitions.entry(partition).or_default() += *counts;
         }
         self.options.events.count_unmet(&processed.unmet);
         self.told.add(processed);
@@ -285,6 +284,7 @@ impl<P: Produce> Deliverer<P> {
         }
         self.begin(now)?;
         let begun = Instant::now();
+        tracing::trace!(?offsets, "committing");
         self.producer.commit(&offsets)?;
         let expectations = self.options.events.expectations();
         self.told.committed(self.open.take().unwrap_or(now), begun.elapsed(), expectations);

@@ -46,6 +46,8 @@ pub enum StageError {
         "the stage did not settle its last transaction within `stage.drain_timeout` ({waited:?})"
     )]
     DrainTimeout { waited: std::time::Duration },
+    #[error("records of `{topic}/{partition}` came while the partition was not held")]
+    NotHeld { topic: Topic, partition: i32 },
     #[error("cannot start a thread for a task")]
     Thread { source: std::io::Error },
     #[error("a task of the stage panicked; this is a bug, please report it")]
@@ -57,6 +59,8 @@ impl StageError {
     pub fn recovery(&self) -> Recovery {
         match self {
             Self::Broker(error) => error.recovery(),
+            // The rewind begins at what is held.
+            Self::NotHeld { .. } => Recovery::Retry,
             Self::Decode { .. }
             | Self::Encode { .. }
             | Self::Setter { .. }

@@ -175,6 +175,7 @@ pub(super) fn run<P: Produce + Send + 'static>(
 /// partitions are handed over as they stood before it.
 fn revoke_hook(commands: Sender<Command>, patience: Duration) -> RevokeHook {
     Box::new(move |revocation| {
+        tracing::debug!(?revocation, "partitions revoked");
         let Revocation::Asked(partitions) = revocation else { return false };
         let deadline = Instant::now() + patience;
         (0..REVOKE_ATTEMPTS).any(|_| {
@@ -214,9 +215,7 @@ impl Task {
                 self.follow(change)?;
             }
             self.poll(self.limits)?;
-            if self.changes.is_empty() {
-                self.process()?;
-            }
+            self.process()?;
         }
         Ok(())
     }
@@ -243,7 +242,11 @@ impl Task {
 
     fn process(&mut self) -> Result<(), StageError> {
         let epoch = self.epoch;
-        while let Some((_, block)) = self.blocks.pop_first() {
+        // A poll for room in the queue may bring partitions, and records of theirs,
+        // that are to be taken over before these are worked on.
+        while self.changes.is_empty()
+            && let Some((_, block)) = self.blocks.pop_first()
+        {
             let block = Arc::new(block);
             let processed = self
                 .processor

@@ -265,3 +265,33 @@ impl Seat {
         self.end = Some(End::Failed(error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_driver::TestDriver;
+
+    /// As where a task works on records before it has taken their partition over.
+    #[test]
+    fn records_of_a_partition_that_is_not_held_are_not_sent_on() {
+        let mut driver = TestDriver::from_files([
+            ("topics/in.yaml", "topic: in\npartitions: 2\nfields: {id: bigint}"),
+            ("topics/out.yaml", "topic: out\nfields: {id: bigint}"),
+            (
+                "pipelines/p.yaml",
+                "pipeline: p\nstages: {s: {from: in, to: out, sql: SELECT id FROM input}}",
+            ),
+        ])
+        .unwrap();
+        driver.pipe("in", &[r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#, r#"{"id":4}"#]);
+        driver.hand_over("p/s", &[1]);
+        driver.pipe("in", &[r#"{"id":5}"#, r#"{"id":6}"#]);
+
+        driver.seat_mut("p/s").positions.insert(1, 2);
+        driver.run_until_idle();
+        driver.finish();
+        assert_eq!(driver.committed("p/s"), BTreeMap::from([(0, 3), (1, 3)]));
+        assert_eq!(driver.output("out").len(), 6);
+        assert_eq!(driver.account("p/s").read, 6);
+    }
+}
