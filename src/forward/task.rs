@@ -8,7 +8,7 @@ use std::{error::Error, future::Future, io, sync::Arc};
 
 use tokio::{
     task::{JoinError, JoinSet},
-    time::{Interval, MissedTickBehavior, interval, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -105,6 +105,8 @@ pub struct Task<S> {
 enum Turn<E> {
     Shutdown,
     Settled(Result<Vec<(Event, Outcome)>, JoinError>),
+    /// An event has rested, or the backend may be asked.
+    SendDue,
     CommitDue,
     Read(Result<Input, E>),
 }
@@ -148,6 +150,7 @@ impl<S: Source> Task<S> {
                         self.commit().await?;
                     }
                 }
+                Turn::SendDue => {}
                 Turn::CommitDue => self.commit().await?,
                 Turn::Read(Ok(Input::Records(blocks))) => self.admit(blocks).await?,
                 Turn::Read(Ok(Input::Lost(partitions))) => self.give_up(partitions).await?,
@@ -161,25 +164,39 @@ impl<S: Source> Task<S> {
             && self.progress.bytes() < self.config.window_bytes_max
             && self.progress.uncommitted()
                 < self.config.window_events_max.saturating_mul(UNCOMMITTED_FACTOR);
+        let send_due = self.send_due();
         // `biased`: settle what is done before reading more.
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Turn::Shutdown,
             Some(outcomes) = self.under_way.join_next() => Turn::Settled(outcomes),
+            () = sleep_until(send_due.unwrap_or_else(Instant::now)), if send_due.is_some() => Turn::SendDue,
             _ = self.commit_due.tick() => Turn::CommitDue,
             input = self.source.next(), if room => Turn::Read(input),
         }
     }
 
+    /// When [`Self::start_deliveries`] has something to do, if nothing else comes.
+    fn send_due(&self) -> Option<Instant> {
+        let has_slot = self.under_way.len() < self.deliverer.slots();
+        let opens_at = self.deliverer.opens_at();
+        let ready = (has_slot && self.lanes.has_ready()).then_some(opens_at);
+        ready.into_iter().chain(self.lanes.rest_ends_at()).min()
+    }
+
     fn start_deliveries(&mut self) {
-        while self.under_way.len() < self.config.concurrency {
+        self.lanes.wake(Instant::now());
+        while self.under_way.len() < self.deliverer.slots()
+            && self.deliverer.opens_at() <= Instant::now()
+        {
             let events =
                 self.lanes.take(self.deliverer.events_max(), self.config.batch_bytes_enough);
             if events.is_empty() {
                 break;
             }
             let deliverer = Arc::clone(&self.deliverer);
-            self.under_way.spawn(async move { deliverer.deliver(events).await });
+            let probe = deliverer.is_down();
+            self.under_way.spawn(async move { deliverer.deliver(events, probe).await });
         }
         let backlog = self.progress.backlog() as u64;
         self.status.update(|status| status.backlog = backlog);
@@ -244,8 +261,10 @@ impl<S: Source> Task<S> {
                     self.progress.settle(&event.partition(), event.offset());
                     self.lanes.release(event.lane());
                 }
+                // Given up: with its partition, or as all is at shutdown.
+                _ if event.stop.is_cancelled() => self.lanes.release(event.lane()),
                 Outcome::Again => self.lanes.put_back(event),
-                Outcome::Stopped => self.lanes.release(event.lane()),
+                Outcome::Later(wait) => self.lanes.rest(event, Instant::now() + wait),
             }
         }
         Ok(())

@@ -291,6 +291,34 @@ async fn a_task_uses_batches_only_where_they_are_taken() {
     }
 }
 
+/// Batches that wait for their turn when the backend goes down are not sent to
+/// ask whether it is back.
+#[tokio::test]
+async fn a_backend_that_is_down_is_asked_with_one_event() {
+    let marquez = Marquez::start().await;
+    marquez.take_batches();
+    marquez.set_outage(Some(Fault::Answer { status: 503, body: String::new() }));
+    let topic = MemoryTopic::default();
+    let texts: Vec<_> = (0..20).map(|run| format!("run{run} START")).collect();
+    topic.write_events(3, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let config = ForwardConfig {
+        batch_events_max: 5,
+        breaker_failures: 1,
+        rate_per_second: NonZeroU32::new(200),
+        ..config()
+    };
+    let running = start(&topic, http(&marquez), config);
+    while marquez.arrivals().len() < 6 {
+        sleep(Duration::from_millis(2)).await;
+    }
+    let in_batch: Vec<_> = marquez.arrivals().iter().map(|arrival| arrival.batch).collect();
+    assert_eq!(in_batch.iter().filter(|batch| **batch).count(), 1, "{in_batch:?}");
+
+    marquez.set_outage(None);
+    running.all_committed(3).await;
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn the_rate_limit_spreads_events_evenly() {
     let marquez = Marquez::start().await;

@@ -6,6 +6,7 @@ mod judged;
 #[path = "../../../tests/support/marquez.rs"]
 mod marquez;
 pub(super) mod memory;
+mod poison;
 mod random;
 
 use std::{
