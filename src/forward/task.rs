@@ -4,7 +4,7 @@
 //! `window_events_max` events or `window_bytes_max` bytes that are not settled,
 //! or [`UNCOMMITTED_FACTOR`] times as many settled ones behind one that is not.
 
-use std::{error::Error, future::Future, io, sync::Arc};
+use std::{error::Error, future::Future, io, sync::Arc, time::Duration};
 
 use tokio::{
     task::{JoinError, JoinSet},
@@ -31,6 +31,10 @@ use crate::{
 /// settled one costs a few bytes, and what passes tells what ails the one.
 const UNCOMMITTED_FACTOR: usize = 100;
 
+/// Longest that requests under way are waited for when partitions go; whoever
+/// asks for them back waits for that.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A partition of the lineage topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition {
@@ -51,9 +55,10 @@ pub enum Input {
 pub trait Source: Send {
     type Error: Error + Send + Sync + 'static;
 
-    /// Waits for the next input. It is dropped and called again at any time, so
-    /// it must not lose what it has read.
-    fn next(&mut self) -> impl Future<Output = Result<Input, Self::Error>> + Send;
+    /// Waits for the next input, which is no records where there is no room for
+    /// them. It is dropped and called again at any time, so it must not lose what
+    /// it has read.
+    fn next(&mut self, has_room: bool) -> impl Future<Output = Result<Input, Self::Error>> + Send;
 
     /// Writes a record that `backend` refuses to the dead letter topic, and
     /// returns when it is there.
@@ -172,7 +177,7 @@ impl<S: Source> Task<S> {
             Some(outcomes) = self.under_way.join_next() => Turn::Settled(outcomes),
             () = sleep_until(send_due.unwrap_or_else(Instant::now)), if send_due.is_some() => Turn::SendDue,
             _ = self.commit_due.tick() => Turn::CommitDue,
-            input = self.source.next(), if room => Turn::Read(input),
+            input = self.source.next(room) => Turn::Read(input),
         }
     }
 
@@ -298,7 +303,11 @@ impl<S: Source> Task<S> {
         self.source.commit(&advances, &report).await.map_err(|error| self.source_failed(error))
     }
 
+    /// What waits of the partitions is dropped at once. What is under way is heard
+    /// out, or it could arrive behind what the next owner sends.
     async fn give_up(&mut self, lost: Vec<Partition>) -> Result<(), ForwardError<S::Error>> {
+        lost.iter().for_each(|partition| self.lanes.forget(partition));
+        self.finish(GIVE_UP_TIMEOUT).await?;
         self.commit().await?;
         for partition in &lost {
             self.progress.forget(partition);
@@ -308,20 +317,23 @@ impl<S: Source> Task<S> {
     }
 
     async fn drain(mut self) -> Result<(), ForwardError<S::Error>> {
-        let deadline = self.config.drain_timeout;
+        self.finish(self.config.drain_timeout).await?;
+        let left = self.progress.backlog();
+        if left > 0 {
+            tracing::info!(backend = self.backend, left, "lineage left undelivered at shutdown");
+        }
+        self.commit().await
+    }
+
+    /// Waits for the requests under way, up to `deadline`.
+    async fn finish(&mut self, deadline: Duration) -> Result<(), ForwardError<S::Error>> {
         let finish = async {
             while let Some(outcomes) = self.under_way.join_next().await {
                 self.settle(outcomes).await?;
             }
             Ok(())
         };
-        let finished = timeout(deadline, finish).await;
-        if finished.is_err() {
-            let left = self.progress.backlog();
-            tracing::warn!(backend = self.backend, left, "lineage left undelivered at shutdown");
-        }
-        self.commit().await?;
-        finished.unwrap_or(Ok(()))
+        timeout(deadline, finish).await.unwrap_or(Ok(()))
     }
 
     fn source_failed(&self, source: S::Error) -> ForwardError<S::Error> {
