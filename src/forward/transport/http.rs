@@ -39,6 +39,8 @@ pub struct Http {
     single: Url,
     batch: Url,
     gzip_bytes_min: usize,
+    /// To be left out of what is told of an answer.
+    key: Option<Secret>,
 }
 
 impl Http {
@@ -52,10 +54,12 @@ impl Http {
                 .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
                 .ok_or_else(|| OpenError::Url { url: text.to_owned() })
         };
+        let key = api_key(config)?.filter(|key| !key.expose().is_empty());
         Ok(Self {
             single: url(&text)?,
             batch: url(&format!("{text}/batch"))?,
-            client: client(config)?,
+            client: client(config, key.as_ref())?,
+            key,
             gzip_bytes_min: config.gzip_bytes_min.unwrap_or(usize::MAX),
         })
     }
@@ -74,13 +78,25 @@ impl Http {
         let sent = request.body(body).send().await;
         sent.map_err(|error| passing(describe(error)))
     }
+
+    async fn read(&self, response: Response) -> Result<Answered, Failure> {
+        let mut answered = read(response).await?;
+        // A server, or what is before it, may say what it was asked with.
+        if let Some(key) = self.key.as_ref().map(Secret::expose)
+            && memchr::memmem::find(&answered.body, key.as_bytes()).is_some()
+        {
+            let text = String::from_utf8_lossy(&answered.body).replace(key, "[api_key]");
+            answered.body = text.into_bytes();
+        }
+        Ok(answered)
+    }
 }
 
 impl Transport for Http {
     fn send<'a>(&'a self, event: &'a [u8]) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             let response = self.post(&self.single, event.to_vec()).await?;
-            judge(read(response).await?)
+            judge(self.read(response).await?)
         })
     }
 
@@ -90,7 +106,7 @@ impl Transport for Http {
             body.extend(events.join(&b','));
             body.push(b']');
             let answered = match self.post(&self.batch, body).await {
-                Ok(response) => read(response).await,
+                Ok(response) => self.read(response).await,
                 Err(failure) => Err(failure),
             };
             match answered {
@@ -109,12 +125,12 @@ fn api_key(config: &HttpConfig) -> Result<Option<Secret>, OpenError> {
     Ok(Some(Secret::new(text.trim())))
 }
 
-fn client(config: &HttpConfig) -> Result<Client, OpenError> {
+fn client(config: &HttpConfig, key: Option<&Secret>) -> Result<Client, OpenError> {
     // The first provider of the process stays; another one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let failed = |source: reqwest::Error| OpenError::Client { source: source.into() };
     let mut headers = HeaderMap::new();
-    if let Some(key) = api_key(config)? {
+    if let Some(key) = key {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
             .map_err(|source| OpenError::Client { source: source.into() })?;
         bearer.set_sensitive(true);
@@ -220,9 +236,20 @@ fn refused_inside(body: &[u8]) -> bool {
 
 #[derive(Deserialize)]
 struct BatchBody {
-    #[serde(default)]
-    failed_events: Vec<FailedEvent>,
+    status: Option<String>,
+    failed_events: Option<Vec<FailedEvent>>,
     summary: Option<Summary>,
+}
+
+impl BatchBody {
+    /// `None` for what does not tell of each event whether it was taken.
+    fn read(body: &[u8]) -> Option<Self> {
+        let body: Self = serde_json::from_slice(body).ok()?;
+        let tells = body.failed_events.is_some()
+            || body.summary.is_some()
+            || body.status.as_deref() == Some("success");
+        tells.then_some(body)
+    }
 }
 
 #[derive(Deserialize)]
@@ -256,11 +283,14 @@ fn judge_batch(answered: Answered, events: usize) -> BatchAnswer {
     if answered.body.trim_ascii().is_empty() {
         return BatchAnswer::Each(each);
     }
-    let Ok(body) = serde_json::from_slice::<BatchBody>(&answered.body) else {
-        return BatchAnswer::Each(each);
+    // A page of something in between, or an answer that was cut: none can be told
+    // to have been taken.
+    let Some(body) = BatchBody::read(&answered.body) else {
+        return BatchAnswer::Unsupported;
     };
-    let told = body.failed_events.len();
-    for failed in body.failed_events {
+    let failed_events = body.failed_events.unwrap_or_default();
+    let told = failed_events.len();
+    for failed in failed_events {
         let Some(result) = each.get_mut(failed.index) else { continue };
         let answer = Answer::new(answered.status.as_u16(), &failed.reason);
         *result = Err(if failed.retriable {
@@ -269,7 +299,8 @@ fn judge_batch(answered: Answered, events: usize) -> BatchAnswer {
             Failure::Refused(answer)
         });
     }
-    if body.summary.is_some_and(|summary| summary.failed > told) {
+    let named = each.iter().filter(|result| result.is_err()).count();
+    if body.summary.map_or(told, |summary| summary.failed.max(told)) > named {
         // Some failed and are not named: none can be told to have passed.
         let text = String::from_utf8_lossy(&answered.body);
         return BatchAnswer::Failed(Failure::Doubtful(Answer::new(500, &text)));
