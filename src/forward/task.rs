@@ -31,6 +31,9 @@ use crate::{
 /// settled one costs a few bytes, and what passes tells what ails the one.
 const UNCOMMITTED_FACTOR: usize = 100;
 
+/// Time between reports while nothing is committed.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Longest that requests under way are waited for when partitions go; whoever
 /// asks for them back waits for that.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,6 +105,7 @@ pub struct Task<S> {
     progress: Progress,
     under_way: JoinSet<Vec<(Event, Outcome)>>,
     commit_due: Interval,
+    report_due: Interval,
     status: Arc<Status>,
     shutdown: CancellationToken,
 }
@@ -113,6 +117,7 @@ enum Turn<E> {
     /// An event has rested, or the backend may be asked.
     SendDue,
     CommitDue,
+    ReportDue,
     Read(Result<Input, E>),
 }
 
@@ -125,8 +130,11 @@ impl<S: Source> Task<S> {
         status: Arc<Status>,
         shutdown: CancellationToken,
     ) -> Self {
-        let mut commit_due = interval(config.commit_interval);
-        commit_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let [commit_due, report_due] = [config.commit_interval, REPORT_INTERVAL].map(|period| {
+            let mut due = interval(period);
+            due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            due
+        });
         Self {
             backend: status.snapshot().backend,
             source,
@@ -136,6 +144,7 @@ impl<S: Source> Task<S> {
             progress: Progress::default(),
             under_way: JoinSet::new(),
             commit_due,
+            report_due,
             status,
             shutdown,
         }
@@ -157,6 +166,7 @@ impl<S: Source> Task<S> {
                 }
                 Turn::SendDue => {}
                 Turn::CommitDue => self.commit().await?,
+                Turn::ReportDue => self.report().await?,
                 Turn::Read(Ok(Input::Records(blocks))) => self.admit(blocks).await?,
                 Turn::Read(Ok(Input::Lost(partitions))) => self.give_up(partitions).await?,
                 Turn::Read(Err(error)) => return Err(self.source_failed(error)),
@@ -177,6 +187,7 @@ impl<S: Source> Task<S> {
             Some(outcomes) = self.under_way.join_next() => Turn::Settled(outcomes),
             () = sleep_until(send_due.unwrap_or_else(Instant::now)), if send_due.is_some() => Turn::SendDue,
             _ = self.commit_due.tick() => Turn::CommitDue,
+            _ = self.report_due.tick() => Turn::ReportDue,
             input = self.source.next(room) => Turn::Read(input),
         }
     }
@@ -301,6 +312,20 @@ impl<S: Source> Task<S> {
             .map_err(|source| ForwardError::Sync { backend: self.backend.clone(), source })?;
         let report = self.status.report();
         self.source.commit(&advances, &report).await.map_err(|error| self.source_failed(error))
+    }
+
+    /// Says how it goes also in an outage, when no offset moves.
+    async fn report(&mut self) -> Result<(), ForwardError<S::Error>> {
+        self.commit().await?;
+        let positions = self.progress.positions();
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let report = self.status.report();
+        if let Err(error) = self.source.commit(&positions, &report).await {
+            tracing::debug!(backend = self.backend, %error, "the forwarder cannot report");
+        }
+        Ok(())
     }
 
     /// What waits of the partitions is dropped at once. What is under way is heard

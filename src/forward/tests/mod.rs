@@ -207,6 +207,7 @@ async fn an_outage_of_hours_holds_the_offsets_and_loses_nothing() {
     let texts: Vec<_> = (0..40).map(|run| format!("run{run} START")).collect();
     topic.write_events(3, &texts.iter().map(String::as_str).collect::<Vec<_>>());
     let running = start(&topic, &backend, ForwardConfig::default());
+    let first = topic.report().at;
     let asked_at_first = {
         sleep(Duration::from_mins(10)).await;
         backend.requests().len()
@@ -215,6 +216,8 @@ async fn an_outage_of_hours_holds_the_offsets_and_loses_nothing() {
     assert_eq!((topic.committed(3), topic.parked().len(), backend.taken().len()), (0, 0, 0));
     let status = running.status.snapshot();
     assert!(status.down && status.last_error.is_some());
+    let report = topic.report();
+    assert!(report.down && report.last_error.is_some() && report.at > first, "{report:?}");
     assert_eq!((status.backlog, status.delivered), (40, 0));
     // One event asks each 30 s at most, and half as long on average.
     let asked = backend.requests().len() - asked_at_first;
@@ -229,7 +232,7 @@ async fn an_outage_of_hours_holds_the_offsets_and_loses_nothing() {
     let mut texts = texts;
     texts.sort();
     assert_eq!(taken, texts);
-    assert!(!running.status.snapshot().down);
+    assert!(!running.status.snapshot().down && !topic.report().down);
     running.stop().await;
 }
 
