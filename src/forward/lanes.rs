@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{config::Coalesce, retry::Tries, task::Partition};
+use super::{config::Coalesce, input::Partition, retry::Tries};
 use crate::{
     lineage::{EventType, is_ours, validate::Checked},
     record::{Block, Record},
@@ -99,7 +99,7 @@ pub(super) fn supersedable(checked: &Checked, coalesce: Coalesce) -> Option<Stri
 /// The lanes. Their bound is the window of the task.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: HashMap<Arc<str>, Lane>,
+    by_run: HashMap<Arc<str>, Lane>,
     /// Lanes to look into for an event, in the order in which they became free.
     ready: VecDeque<Arc<str>>,
     /// Lanes of which the first event failed, and when each is ready again.
@@ -116,7 +116,7 @@ struct Lane {
 impl Lanes {
     /// Puts an event at the end of its lane; gives back the one that it supersedes.
     pub(super) fn admit(&mut self, event: Event) -> Option<Event> {
-        let lane = self.lanes.entry(Arc::clone(&event.lane)).or_default();
+        let lane = self.by_run.entry(Arc::clone(&event.lane)).or_default();
         if let Some(last) = lane.waiting.back_mut()
             && event.supersedable.is_some()
             && last.supersedable == event.supersedable
@@ -141,7 +141,7 @@ impl Lanes {
             && let Some(key) = self.ready.pop_front()
         {
             // A lane can stand here twice after a partition was lost and came back.
-            let Some(lane) = self.lanes.get_mut(&key).filter(|lane| !lane.under_way) else {
+            let Some(lane) = self.by_run.get_mut(&key).filter(|lane| !lane.under_way) else {
                 continue;
             };
             if !taken.is_empty() && lane.waiting.front().is_some_and(|event| event.goes_alone) {
@@ -178,10 +178,10 @@ impl Lanes {
 
     /// Frees the lane of an event that was under way.
     pub(super) fn release(&mut self, key: &Arc<str>) {
-        let Some(lane) = self.lanes.get_mut(key) else { return };
+        let Some(lane) = self.by_run.get_mut(key) else { return };
         lane.under_way = false;
         if lane.waiting.is_empty() {
-            self.lanes.remove(key);
+            self.by_run.remove(key);
         } else {
             self.ready.push_back(Arc::clone(key));
         }
@@ -190,20 +190,20 @@ impl Lanes {
     /// Puts an event that was under way back to the head of its lane.
     pub(super) fn put_back(&mut self, event: Event) {
         let key = Arc::clone(&event.lane);
-        self.lanes.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
+        self.by_run.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
         self.release(&key);
     }
 
     /// Puts an event that failed back to the head of its lane, which rests.
     pub(super) fn rest(&mut self, event: Event, until: Instant) {
         let key = Arc::clone(&event.lane);
-        self.lanes.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
+        self.by_run.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
         self.resting.insert((until, key));
     }
 
     /// Drops what waits of a lost partition.
     pub(super) fn forget(&mut self, partition: &Partition) {
-        self.lanes.retain(|_, lane| {
+        self.by_run.retain(|_, lane| {
             lane.waiting.retain(|event| event.partition() != *partition);
             lane.under_way || !lane.waiting.is_empty()
         });
@@ -302,7 +302,7 @@ mod tests {
         lanes.forget(&first[0].partition());
         assert_eq!(offsets(&lanes.take(10, usize::MAX)), [0; 0]);
         lanes.release(first[0].lane());
-        assert!(lanes.lanes.is_empty());
+        assert!(lanes.by_run.is_empty());
 
         // It is read again, lost again before anything was sent, and read again.
         let read = |lanes: &mut Lanes| {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::task::Partition;
+use super::input::Partition;
 
 /// A partition and the offset to commit: all records before it are settled.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! `window_events_max` events or `window_bytes_max` bytes that are not settled,
 //! or [`UNCOMMITTED_FACTOR`] times as many settled ones behind one that is not.
 
-use std::{error::Error, future::Future, io, sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use tokio::{
     task::{JoinError, JoinSet},
@@ -15,15 +15,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::ForwardConfig,
     deliver::{Deliverer, Outcome, Refusal},
+    input::{Input, Partition, Source},
     lanes::{Event, Lanes},
-    progress::{Advance, Progress},
+    progress::Progress,
     stage,
-    status::{Report, Status},
+    status::Status,
     transport::Transport,
 };
 use crate::{
     lineage::validate,
-    record::{Block, Record, Topic},
+    record::{Block, Record},
     telemetry,
 };
 
@@ -37,49 +38,6 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest that requests under way are waited for when partitions go; whoever
 /// asks for them back waits for that.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A partition of the lineage topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Partition {
-    pub topic: Topic,
-    pub number: i32,
-}
-
-/// What comes of a [`Source`].
-#[derive(Debug)]
-pub enum Input {
-    Records(Vec<Block>),
-    /// Partitions that are being given up. The task commits what is settled of
-    /// them and drops the rest before it calls [`Source::next`] again.
-    Lost(Vec<Partition>),
-}
-
-/// The lineage topic as a task sees it.
-pub trait Source: Send {
-    type Error: Error + Send + Sync + 'static;
-
-    /// Waits for the next input, which is no records where there is no room for
-    /// them. It is dropped and called again at any time, so it must not lose what
-    /// it has read.
-    fn next(&mut self, has_room: bool) -> impl Future<Output = Result<Input, Self::Error>> + Send;
-
-    /// Writes a record that `backend` refuses to the dead letter topic, and
-    /// returns when it is there.
-    fn park(
-        &mut self,
-        record: Record<'_>,
-        backend: &str,
-        refusal: &Refusal,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Commits offsets; all records before them are delivered or parked. The
-    /// report stands beside them.
-    fn commit(
-        &mut self,
-        advances: &[Advance],
-        report: &Report,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-}
 
 /// Why a task ended before it was told to. What it had not committed is read
 /// again by the task that follows it.
@@ -331,7 +289,9 @@ impl<S: Source> Task<S> {
     /// What waits of the partitions is dropped at once. What is under way is heard
     /// out, or it could arrive behind what the next owner sends.
     async fn give_up(&mut self, lost: Vec<Partition>) -> Result<(), ForwardError<S::Error>> {
-        lost.iter().for_each(|partition| self.lanes.forget(partition));
+        for partition in &lost {
+            self.lanes.forget(partition);
+        }
         self.finish(GIVE_UP_TIMEOUT).await?;
         self.commit().await?;
         for partition in &lost {

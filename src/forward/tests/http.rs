@@ -288,7 +288,7 @@ async fn an_answer_to_a_batch_that_cannot_be_read_delivers_nothing() {
         running.stop().await;
         let mut taken = taken(&marquez);
         taken.sort();
-        assert_eq!(taken, ["a START", "b START"], "{:.40}", body);
+        assert_eq!(taken, ["a START", "b START"], "{body:.40}");
     }
     let marquez = Marquez::start().await;
     let events = [event("a START"), event("b START")];

@@ -12,9 +12,8 @@ use super::{
 use crate::forward::{ForwardConfig, transport::Failure};
 
 fn breaks_on_bad() -> MemoryBackend {
-    MemoryBackend::new(|text| match text.starts_with("bad") {
-        true => Err(Failure::Doubtful(answer(500))),
-        false => Ok(()),
+    MemoryBackend::new(|text| {
+        if text.starts_with("bad") { Err(Failure::Doubtful(answer(500))) } else { Ok(()) }
     })
 }
 

@@ -3,6 +3,7 @@
 mod console;
 mod file;
 mod http;
+mod judge;
 
 pub use console::Console;
 pub use file::File;
