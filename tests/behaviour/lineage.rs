@@ -7,7 +7,7 @@ use lineage_hub::{
     lineage::validate,
     test_driver::{Call, DriverOptions, Failure, TestDriver, TestRecord},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use super::spec::schemas;
 use super::{STAGE, driver, project, spec::assert_event_valid};
