@@ -152,6 +152,10 @@ impl GroupConsumer {
             }
             let changes = self.client.context().take_changes();
             if !changes.is_empty() {
+                if self.paused {
+                    // New partitions come unpaused.
+                    self.pause_or_resume()?;
+                }
                 return Ok(changes);
             }
         }
@@ -249,11 +253,14 @@ impl GroupConsumer {
         if self.paused == paused {
             return Ok(());
         }
+        self.paused = paused;
+        self.pause_or_resume()
+    }
+
+    fn pause_or_resume(&self) -> Result<(), BrokerError> {
         let fail = |source| BrokerError::of("pause or resume the input", source);
         let held = self.client.assignment().map_err(fail)?;
-        if paused { self.client.pause(&held) } else { self.client.resume(&held) }.map_err(fail)?;
-        self.paused = paused;
-        Ok(())
+        if self.paused { self.client.pause(&held) } else { self.client.resume(&held) }.map_err(fail)
     }
 
     /// Leaves the group. Bounded in time: closing a member of a group whose

@@ -1,6 +1,6 @@
 //! What every command begins with: configuration, project, cluster.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{CliError, Globals, OutputFormat, broker::EmbeddedArgs};
 use crate::{
@@ -103,32 +103,43 @@ impl Context {
 
     /// All topics that the project needs, dead letters and lineage among them.
     pub(super) fn topics(&self, plan: &ProjectPlan) -> Vec<TopicRequest> {
-        let mut topics: Vec<TopicRequest> =
-            plan.topics.values().map(|topic| request(topic)).collect();
-        for stage in plan.stages() {
-            let input = stage.from.config.get("max.message.bytes");
-            let input = input.and_then(|bytes| bytes.parse().ok()).unwrap_or(MESSAGE_BYTES_DEFAULT);
-            let limit = (input + ENVELOPE_BYTES).to_string();
-            let name = stage.dead_letters.name.as_str();
-            if let Some(topic) = topics.iter_mut().find(|topic| &*topic.name == name) {
-                topic.config.entry("max.message.bytes".to_owned()).or_insert(limit);
-            }
-        }
-        let lineage = &self.config.lineage.topic;
-        let parked = &self.config.forward.dead_letter_topic;
-        for (name, partitions) in [(lineage, 4), (parked, 1)] {
-            topics.push(TopicRequest {
-                name: name.as_str().into(),
-                partitions,
-                replication: -1,
-                config: [].into(),
-            });
-        }
-        topics.sort_by(|a, b| a.name.cmp(&b.name));
-        // A declared topic comes first and says more than what is derived.
-        topics.dedup_by(|b, a| a.name == b.name);
-        topics
+        topics(&self.config, plan)
     }
+}
+
+fn topics(config: &HubConfig, plan: &ProjectPlan) -> Vec<TopicRequest> {
+    let mut topics: Vec<TopicRequest> = plan.topics.values().map(|topic| request(topic)).collect();
+    for stage in plan.stages() {
+        let name = stage.dead_letters.name.as_str();
+        if let Some(topic) = topics.iter_mut().find(|topic| &*topic.name == name) {
+            leave_room(topic, &stage.from.config);
+        }
+    }
+    for (name, partitions) in [(&config.lineage.topic, 4), (&config.forward.dead_letter_topic, 1)] {
+        // A declared topic says more than what is derived.
+        if !topics.iter().any(|topic| *topic.name == **name) {
+            let (name, config) = (name.as_str().into(), [].into());
+            topics.push(TopicRequest { name, partitions, replication: -1, config });
+        }
+    }
+    let of = |name: &str| topics.iter().position(|topic| &*topic.name == name);
+    if let (Some(lineage), Some(parked)) =
+        (of(&config.lineage.topic), of(&config.forward.dead_letter_topic))
+    {
+        let lineage = topics[lineage].config.clone();
+        leave_room(&mut topics[parked], &lineage);
+    }
+    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    topics
+}
+
+/// Makes records of `topic` as large as those of a topic with the settings
+/// `input`, with an envelope around them, where nobody has said how large.
+fn leave_room(topic: &mut TopicRequest, input: &BTreeMap<String, String>) {
+    const SETTING: &str = "max.message.bytes";
+    let input = input.get(SETTING).and_then(|bytes| bytes.parse().ok());
+    let limit = input.unwrap_or(MESSAGE_BYTES_DEFAULT) + ENVELOPE_BYTES;
+    topic.config.entry(SETTING.to_owned()).or_insert(limit.to_string());
 }
 
 fn request(topic: &TopicPlan) -> TopicRequest {
@@ -159,4 +170,35 @@ pub(super) fn sources(globals: &Globals) -> Result<Sources, CliError> {
     });
     let flags = bootstrap.chain(data_dir).chain(log_format).collect();
     Ok(Sources::read(&globals.project, globals.config.as_deref(), flags)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(files: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let functions = Functions::default();
+        let options = pipeline::Options { functions: &functions, namespace: "shop" };
+        let (plan, _) = pipeline::check(&Project::from_files(files), options).into_plan().unwrap();
+        let topics = topics(&HubConfig::default(), &plan).into_iter();
+        topics
+            .map(|topic| (topic.name.to_string(), topic.config.get("max.message.bytes").cloned()))
+            .collect()
+    }
+
+    /// Or an event near the limit could not be parked, and would hold all others.
+    #[test]
+    fn parked_lineage_has_room_for_the_envelope_of_the_largest_event() {
+        let topic = |name: &str, limit: Option<&str>| (name.to_owned(), limit.map(str::to_owned));
+        let (lineage, parked) = ("lineage", "lineage.dlq");
+        assert_eq!(limits(&[]), [topic(lineage, None), topic(parked, Some("1114124"))]);
+
+        let declared =
+            "topic: lineage\nconfig: { max.message.bytes: 2000000 }\nfields: { a: string }\n";
+        assert_eq!(
+            limits(&[("topics/lineage.yaml", declared)]),
+            [topic(lineage, Some("2000000")), topic(parked, Some("2065536"))]
+        );
+    }
 }

@@ -185,16 +185,29 @@ pub(super) fn status(context: &Context, broker: &Broker) -> Result<(), CliError>
             report: waiting.report,
         });
     }
-    let header =
-        ["BACKEND", "BACKLOG", "OLDEST", "DELIVERED", "PARKED", "RETRIES", "EVENTS/S", "REPORTED"];
+    let header = [
+        "BACKEND",
+        "STATE",
+        "BACKLOG",
+        "OLDEST",
+        "DELIVERED",
+        "PARKED",
+        "RETRIES",
+        "EVENTS/S",
+        "REPORTED",
+        "LAST ERROR",
+    ];
     output::rows(context.is_json(), &header, &rows, |row| {
         let none = || "-".to_owned();
         let count = |count: fn(&Report) -> u64| {
             row.report.as_ref().map_or_else(none, |report| grouped(count(report)))
         };
         let report = row.report.as_ref();
+        let state = |report: &Report| if report.down { "down" } else { "up" }.to_owned();
+        let error = report.and_then(|report| report.last_error.as_deref());
         vec![
             row.backend.clone(),
+            report.map_or_else(none, state),
             grouped(row.backlog),
             row.oldest_seconds.map_or_else(none, |seconds| format!("{seconds:.0} s")),
             count(|report| report.delivered),
@@ -202,6 +215,8 @@ pub(super) fn status(context: &Context, broker: &Broker) -> Result<(), CliError>
             count(|report| report.retries),
             report.map_or_else(none, |report| format!("{:.1}", report.rate)),
             report.and_then(|report| report.at).map_or_else(none, |at| format!("{at:.0}")),
+            // In one line, whatever a backend answers.
+            error.map_or_else(none, |text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
         ]
     })
 }

@@ -1,12 +1,13 @@
-//! One event, or some of different runs, to a backend: tried until it is taken,
-//! refused, or no longer ours.
+//! One event, or some of different runs, to a backend: sent once, and judged.
 //!
 //! # When an event is parked
 //!
 //! When the backend refuses it (a 4xx that is of the event), or when it alone
 //! gets 500 while others pass: `poison_attempts` times, each after another
 //! event passed since the time before. So a backend that answers 500 to all
-//! parks nothing, however long it does.
+//! parks nothing, however long it does. Between its tries an event waits in its
+//! lane and holds no request, or it would keep those from passing who tell it
+//! from an outage.
 
 use std::{
     num::NonZeroU32,
@@ -17,11 +18,11 @@ use std::{
 };
 
 use governor::{DefaultDirectRateLimiter, Quota};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Duration, Instant};
 
 use super::{
     config::ForwardConfig,
-    gate::{Gate, Pass},
+    gate::Gate,
     lanes::Event,
     retry::Backoff,
     status::Status,
@@ -52,10 +53,10 @@ pub enum Refusal {
 pub(super) enum Outcome {
     Delivered,
     Refused(Refusal),
-    /// Not sent: the backend takes no batches, so it goes alone.
+    /// Not sent, for no fault of its own, or given up.
     Again,
-    /// Not taken, and given up because of a shutdown or a lost partition.
-    Stopped,
+    /// Not taken; to be tried again after so long.
+    Later(Duration),
 }
 
 /// What sends to one backend; shared by all requests under way.
@@ -69,16 +70,6 @@ pub(super) struct Deliverer {
     config: ForwardConfig,
     backoff: Backoff,
     status: Arc<Status>,
-}
-
-/// What is known of one event's failures.
-#[derive(Default)]
-struct Tries {
-    failures: u32,
-    /// Answers of 500 that came after others passed since the one before.
-    doubts: u32,
-    /// Events that had passed at the last answer of 500.
-    passed: Option<u64>,
 }
 
 impl Deliverer {
@@ -105,13 +96,23 @@ impl Deliverer {
         self.gate.is_down()
     }
 
+    /// When the next event may be sent.
+    pub(super) fn opens_at(&self) -> Instant {
+        self.gate.opens_at()
+    }
+
     pub(super) fn transport(&self) -> &dyn Transport {
         &*self.transport
     }
 
+    /// Most calls of [`Deliverer::deliver`] to have under way.
+    pub(super) fn slots(&self) -> usize {
+        // A backend that is down is asked by one.
+        if self.gate.is_down() { 1 } else { self.config.concurrency }
+    }
+
     /// Most events to give to one [`Deliverer::deliver`].
     pub(super) fn events_max(&self) -> usize {
-        // A backend that is down is asked with one event.
         if self.batches.load(Ordering::Relaxed) && !self.gate.is_down() {
             self.config.batch_events_max
         } else {
@@ -119,125 +120,107 @@ impl Deliverer {
         }
     }
 
-    /// Sends the events, each of another run, and tells of each what became of it.
-    pub(super) async fn deliver(&self, events: Vec<Event>) -> Vec<(Event, Outcome)> {
-        let mut outcomes = Vec::with_capacity(events.len());
-        let mut alone = events;
-        if alone.len() > 1 {
-            alone = self.deliver_batch(alone, &mut outcomes).await;
+    /// Sends the events, each of another run, once, and tells of each what became
+    /// of it. A `probe` is one event that asks whether the backend is back.
+    pub(super) async fn deliver(&self, events: Vec<Event>, probe: bool) -> Vec<(Event, Outcome)> {
+        if let Some(limiter) = &self.limiter {
+            for event in &events {
+                event.stop.run_until_cancelled(limiter.until_ready()).await;
+            }
         }
-        for event in alone {
-            let outcome = self.deliver_one(&event).await;
+        // It may have gone down, or asked for a pause, while these waited.
+        let is_closed = self.gate.opens_at() > Instant::now() || (self.gate.is_down() && !probe);
+        let (mut events, unsent): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| !is_closed && !event.stop.is_cancelled());
+        let mut outcomes: Vec<_> =
+            unsent.into_iter().map(|event| (event, Outcome::Again)).collect();
+        if events.len() > 1 {
+            outcomes.extend(self.deliver_batch(events).await);
+        } else if let Some(mut event) = events.pop() {
+            let outcome = self.deliver_one(&mut event).await;
             outcomes.push((event, outcome));
         }
         outcomes
     }
 
-    /// Sends the events at once, once; gives back those to send alone.
-    async fn deliver_batch(
-        &self,
-        events: Vec<Event>,
-        outcomes: &mut Vec<(Event, Outcome)>,
-    ) -> Vec<Event> {
-        let Some(pass) = self.enter(events.len(), &events[0].stop).await else { return events };
-        let (events, stopped): (Vec<_>, Vec<_>) =
-            events.into_iter().partition(|event| !event.stop.is_cancelled());
-        outcomes.extend(stopped.into_iter().map(|event| (event, Outcome::Stopped)));
+    async fn deliver_batch(&self, events: Vec<Event>) -> Vec<(Event, Outcome)> {
         let bodies: Vec<&[u8]> = events.iter().map(Event::bytes).collect();
         let request = Request::start(&self.backend, events.iter().map(Event::trace));
         let answer = request.run(self.transport.send_batch(&bodies)).await;
         request.end(&self.backend, answer.outcome());
-        drop(pass);
-        match answer {
+        let results = match answer {
             BatchAnswer::Unsupported => {
                 self.batches.store(false, Ordering::Relaxed);
                 tracing::debug!("the lineage backend takes no batches; events go one by one");
-                outcomes.extend(events.into_iter().map(|event| (event, Outcome::Again)));
-                Vec::new()
+                return events.into_iter().map(|event| (event, Outcome::Again)).collect();
             }
             // Of one event in it, or of batches: alone each gets its own answer.
             BatchAnswer::Failed(Failure::Refused(answer)) => {
                 tracing::debug!(%answer, "a batch of lineage was refused; its events go one by one");
-                events
+                let alone = |mut event: Event| {
+                    event.goes_alone = true;
+                    (event, Outcome::Again)
+                };
+                return events.into_iter().map(alone).collect();
             }
             BatchAnswer::Failed(failure) => {
                 self.note_failure(&failure);
-                events
+                vec![Err(failure); events.len()]
             }
-            BatchAnswer::Each(results) => {
-                let mut alone = Vec::new();
-                for (event, result) in events.into_iter().zip(results) {
-                    match result {
-                        Ok(()) => {
-                            self.note_passed();
-                            outcomes.push((event, Outcome::Delivered));
-                        }
-                        Err(Failure::Refused(answer)) => {
-                            outcomes.push((event, Outcome::Refused(Refusal::Refused(answer))));
-                        }
-                        Err(failure) => {
-                            self.status.failed(failure.to_string());
-                            alone.push(event);
-                        }
-                    }
-                }
-                alone
-            }
-        }
-    }
-
-    async fn deliver_one(&self, event: &Event) -> Outcome {
-        let mut tries = Tries::default();
-        loop {
-            let Some(pass) = self.enter(1, &event.stop).await else { return Outcome::Stopped };
-            let request = Request::start(&self.backend, std::iter::once(event.trace()));
-            let result = request.run(self.transport.send(event.bytes())).await;
-            request.end(&self.backend, result.as_ref().err().map_or("ok", Failure::outcome));
-            let failure = match result {
+            BatchAnswer::Each(results) => results,
+        };
+        let judged = events.into_iter().zip(results).map(|(mut event, result)| {
+            let outcome = match result {
                 Ok(()) => {
                     self.note_passed();
-                    return Outcome::Delivered;
+                    Outcome::Delivered
                 }
-                // No sign that others pass: events are refused before a store
-                // that is down comes into it.
-                Err(Failure::Refused(answer)) => {
-                    return Outcome::Refused(Refusal::Refused(answer));
+                Err(Failure::Refused(answer)) => Outcome::Refused(Refusal::Refused(answer)),
+                Err(failure) => {
+                    event.goes_alone = true;
+                    self.later(&mut event, &failure)
                 }
-                Err(failure) => failure,
             };
-            if let Failure::Doubtful(answer) = &failure
-                && tries.is_poison(self.gate.count_passed(), self.config.poison_attempts)
-            {
-                let refusal =
-                    Refusal::Poison { answer: answer.clone(), attempts: tries.failures + 1 };
-                return Outcome::Refused(refusal);
-            }
-            self.note_failure(&failure);
-            drop(pass);
-            tries.failures = tries.failures.saturating_add(1);
-            if tries.failures == FAILURES_TO_WARN {
-                let position = event.record().position();
-                tracing::warn!(%position, error = %failure, "a lineage event holds its partition");
-            }
-            let wait = self.backoff.wait(tries.failures);
-            if event.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                return Outcome::Stopped;
-            }
-        }
+            (event, outcome)
+        });
+        judged.collect()
     }
 
-    /// Waits for leave to send so many events; `None` when it came to `stop` before.
-    async fn enter(&self, events: usize, stop: &CancellationToken) -> Option<Pass<'_>> {
-        let enter = async {
-            if let Some(limiter) = &self.limiter {
-                for _ in 0..events {
-                    limiter.until_ready().await;
-                }
+    async fn deliver_one(&self, event: &mut Event) -> Outcome {
+        let request = Request::start(&self.backend, std::iter::once(event.trace()));
+        let result = request.run(self.transport.send(event.bytes())).await;
+        request.end(&self.backend, result.as_ref().err().map_or("ok", Failure::outcome));
+        let failure = match result {
+            Ok(()) => {
+                self.note_passed();
+                return Outcome::Delivered;
             }
-            self.gate.enter().await
+            // No sign that others pass: events are refused before a store
+            // that is down comes into it.
+            Err(Failure::Refused(answer)) => return Outcome::Refused(Refusal::Refused(answer)),
+            Err(failure) => failure,
         };
-        // A token that is cancelled already wins over a gate that is open.
-        if stop.is_cancelled() { None } else { stop.run_until_cancelled(enter).await }
+        let tries = &mut event.tries;
+        if let Failure::Doubtful(answer) = &failure
+            && tries.is_poison(self.gate.count_passed(), self.config.poison_attempts)
+        {
+            let (answer, attempts) = (answer.clone(), tries.failures + 1);
+            return Outcome::Refused(Refusal::Poison { answer, attempts });
+        }
+        self.note_failure(&failure);
+        self.later(event, &failure)
+    }
+
+    /// Counts a failure of the event, which waits the longer the more it had.
+    fn later(&self, event: &mut Event, failure: &Failure) -> Outcome {
+        let failures = event.tries.failures.saturating_add(1);
+        event.tries.failures = failures;
+        if failures == FAILURES_TO_WARN {
+            let position = event.record().position();
+            tracing::warn!(%position, error = %failure, "a lineage event holds its partition");
+        }
+        self.status.failed(failure.to_string());
+        Outcome::Later(self.backoff.wait(failures))
     }
 
     fn note_passed(&self) {
@@ -256,40 +239,15 @@ impl Deliverer {
             self.gate.hold((*wait).min(self.config.retry_after_max));
         }
         let went_down = self.gate.failed();
-        let text = failure.to_string();
         if went_down {
-            tracing::warn!(error = text, "the lineage backend is down; its offsets are held");
+            tracing::warn!(error = %failure, "the lineage backend is down; its offsets are held");
         } else {
-            tracing::debug!(error = text, "lineage was not delivered; it is tried again");
+            tracing::debug!(error = %failure, "lineage was not delivered; it is tried again");
         }
-        self.status.failed(text);
         let down = self.gate.is_down();
         self.status.update(|status| {
             status.retries += 1;
             status.down = down;
         });
-    }
-}
-
-impl Tries {
-    /// Counts an answer of 500; whether it is the event's own fault by now.
-    fn is_poison(&mut self, passed: u64, poison_attempts: u32) -> bool {
-        if self.passed.is_some_and(|before| passed > before) {
-            self.doubts += 1;
-        }
-        self.passed = Some(passed);
-        self.doubts >= poison_attempts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_500_counts_only_after_others_passed_since_the_one_before() {
-        let mut tries = Tries::default();
-        let answers = [10, 10, 11, 11, 11, 15, 15].map(|passed| tries.is_poison(passed, 2));
-        assert_eq!(answers, [false, false, false, false, false, true, true]);
     }
 }

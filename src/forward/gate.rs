@@ -1,12 +1,9 @@
 //! The circuit breaker before a backend: open to all while it takes events,
-//! and to one at a time while it takes none.
+//! and to one at a time, with waits between them, while it takes none.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit},
-    time::{Duration, Instant, sleep_until},
-};
+use tokio::time::{Duration, Instant};
 
 use super::retry::Backoff;
 
@@ -16,10 +13,6 @@ pub(super) struct Gate {
     backoff: Backoff,
     breaker_failures: u32,
     state: Mutex<State>,
-    /// Held by the one who asks whether the backend is back. It is fair, so an
-    /// event that is never taken cannot keep the others from asking.
-    probe: Semaphore,
-    back: Notify,
 }
 
 #[derive(Debug)]
@@ -34,52 +27,19 @@ struct State {
     probe_at: Instant,
 }
 
-/// Leave to send one event.
-#[derive(Debug)]
-pub(super) struct Pass<'a> {
-    _probe: Option<SemaphorePermit<'a>>,
-}
-
 impl Gate {
     pub(super) fn new(backoff: Backoff, breaker_failures: u32) -> Self {
         let breaker_failures = breaker_failures.max(1);
         let now = Instant::now();
         let state = State { failures: 0, passed: 0, held_until: now, probe_at: now };
-        Self {
-            backoff,
-            breaker_failures,
-            state: Mutex::new(state),
-            probe: Semaphore::new(1),
-            back: Notify::new(),
-        }
+        Self { backoff, breaker_failures, state: Mutex::new(state) }
     }
 
-    /// Waits until an event may be sent. Safe to drop while it waits.
-    pub(super) async fn enter(&self) -> Pass<'_> {
-        loop {
-            let back = self.back.notified();
-            if !self.is_down() {
-                let held_until = self.state().held_until;
-                if held_until <= Instant::now() {
-                    return Pass { _probe: None };
-                }
-                sleep_until(held_until).await;
-                continue;
-            }
-            let probe = tokio::select! {
-                () = back => continue,
-                probe = self.probe.acquire() => probe.ok(),
-            };
-            let back = self.back.notified();
-            if !self.is_down() {
-                continue;
-            }
-            let probe_at = self.probe_at();
-            tokio::select! {
-                () = back => {}
-                () = sleep_until(probe_at) => return Pass { _probe: probe },
-            }
-        }
+    /// When the next event may be sent; it may have passed.
+    pub(super) fn opens_at(&self) -> Instant {
+        let is_down = self.is_down();
+        let state = self.state();
+        if is_down { state.probe_at.max(state.held_until) } else { state.held_until }
     }
 
     /// The backend took an event.
@@ -87,8 +47,6 @@ impl Gate {
         let mut state = self.state();
         state.passed += 1;
         state.failures = 0;
-        drop(state);
-        self.back.notify_waiters();
     }
 
     /// The backend failed an event; whether it counts as down from now on.
@@ -117,11 +75,6 @@ impl Gate {
         self.state().failures >= self.breaker_failures
     }
 
-    fn probe_at(&self) -> Instant {
-        let state = self.state();
-        state.probe_at.max(state.held_until)
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +82,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::timeout;
+    use tokio::time::advance;
 
     use super::*;
 
@@ -139,53 +92,32 @@ mod tests {
         Gate::new(Backoff { initial: SECOND, max: SECOND * 8 }, 2)
     }
 
-    async fn enters(gate: &Gate, within: Duration) -> Option<Pass<'_>> {
-        timeout(within, gate.enter()).await.ok()
-    }
-
     #[tokio::test(start_paused = true)]
-    async fn while_the_backend_is_down_only_one_asks_and_any_success_lets_all_in() {
+    async fn failures_in_a_row_close_the_gate_for_a_while_and_a_success_opens_it() {
         let gate = gate();
         assert!(!gate.failed());
-        let _one = enters(&gate, Duration::ZERO).await.expect("one failure is no outage");
+        assert!(!gate.is_down(), "one failure is no outage");
         assert!(gate.failed() && gate.is_down());
+        assert!(gate.opens_at() <= Instant::now() + SECOND);
 
-        let probe = enters(&gate, SECOND).await.expect("one may ask after the backoff");
-        assert!(enters(&gate, SECOND * 60).await.is_none(), "a second one may not");
-
-        let before = Instant::now();
-        let pass = async {
-            tokio::task::yield_now().await;
-            gate.passed();
-        };
-        let (waiting, ()) = tokio::join!(enters(&gate, SECOND * 60), pass);
-        assert!(waiting.is_some(), "a success lets in those who wait");
-        assert_eq!(before.elapsed(), Duration::ZERO, "and wakes them");
-        assert!(!gate.is_down());
-        drop(probe);
+        assert!(!gate.failed(), "it went down once");
+        assert!(gate.opens_at() <= Instant::now() + SECOND * 2);
+        gate.passed();
+        assert!(!gate.is_down() && gate.opens_at() <= Instant::now());
+        assert_eq!(gate.count_passed(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_probe_hands_the_next_one_to_another() {
+    async fn a_backend_that_asks_for_a_pause_gets_it_also_while_it_is_down() {
         let gate = gate();
-        gate.failed();
-        gate.failed();
-        let probe = gate.enter().await;
-        let fail = async {
-            tokio::task::yield_now().await;
-            gate.failed();
-            drop(probe);
-        };
-        let (next, ()) = tokio::join!(enters(&gate, SECOND * 8), fail);
-        assert!(next.is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_backend_that_asks_for_a_pause_gets_it_from_all() {
-        let gate = gate();
-        gate.hold(SECOND * 5);
-        assert!(enters(&gate, SECOND * 4).await.is_none());
-        assert!(enters(&gate, SECOND * 2).await.is_some());
+        gate.hold(SECOND * 60);
+        let held_until = Instant::now() + SECOND * 60;
+        assert_eq!(gate.opens_at(), held_until);
         assert!(!gate.is_down());
+        gate.failed();
+        gate.failed();
+        assert_eq!(gate.opens_at(), held_until);
+        advance(SECOND * 60).await;
+        assert!(gate.opens_at() <= Instant::now());
     }
 }

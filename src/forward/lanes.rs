@@ -1,13 +1,17 @@
 //! Events that wait, in a lane each run: one of a lane is under way at a time.
+//!
+//! One that failed rests at the head of its lane and then stands behind all
+//! lanes that are ready: however many fail, the others have their turn.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{config::Coalesce, task::Partition};
+use super::{config::Coalesce, input::Partition, retry::Tries};
 use crate::{
     lineage::{EventType, is_ours, validate::Checked},
     record::{Block, Record},
@@ -21,6 +25,9 @@ pub(super) struct Event {
     lane: Arc<str>,
     /// The job, where a later event of its kind may stand for this one.
     supersedable: Option<String>,
+    pub(super) tries: Tries,
+    /// It failed in a batch: alone it gets an answer of its own.
+    pub(super) goes_alone: bool,
     /// Cancelled at shutdown and when the partition is lost.
     pub(super) stop: CancellationToken,
 }
@@ -42,7 +49,14 @@ impl Event {
             record.headers(),
         );
         let supersedable = supersedable(&checked, coalesce);
-        Self { block, lane: checked.key.into(), supersedable, stop }
+        Self {
+            block,
+            lane: checked.key.into(),
+            supersedable,
+            tries: Tries::default(),
+            goes_alone: false,
+            stop,
+        }
     }
 
     pub(super) fn record(&self) -> Record<'_> {
@@ -85,21 +99,24 @@ pub(super) fn supersedable(checked: &Checked, coalesce: Coalesce) -> Option<Stri
 /// The lanes. Their bound is the window of the task.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: HashMap<Arc<str>, Lane>,
+    by_run: HashMap<Arc<str>, Lane>,
     /// Lanes to look into for an event, in the order in which they became free.
     ready: VecDeque<Arc<str>>,
+    /// Lanes of which the first event failed, and when each is ready again.
+    resting: BTreeSet<(Instant, Arc<str>)>,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     waiting: VecDeque<Event>,
+    /// Or resting.
     under_way: bool,
 }
 
 impl Lanes {
     /// Puts an event at the end of its lane; gives back the one that it supersedes.
     pub(super) fn admit(&mut self, event: Event) -> Option<Event> {
-        let lane = self.lanes.entry(Arc::clone(&event.lane)).or_default();
+        let lane = self.by_run.entry(Arc::clone(&event.lane)).or_default();
         if let Some(last) = lane.waiting.back_mut()
             && event.supersedable.is_some()
             && last.supersedable == event.supersedable
@@ -116,16 +133,21 @@ impl Lanes {
     /// Up to `most` events to send, each of another lane, which are then under
     /// way. No more are added once they have `bytes_enough`.
     pub(super) fn take(&mut self, most: usize, bytes_enough: usize) -> Vec<Event> {
-        let mut taken = Vec::new();
+        let mut taken: Vec<Event> = Vec::new();
         let mut bytes = 0;
         while taken.len() < most
             && bytes < bytes_enough
+            && !taken.first().is_some_and(|event| event.goes_alone)
             && let Some(key) = self.ready.pop_front()
         {
             // A lane can stand here twice after a partition was lost and came back.
-            let Some(lane) = self.lanes.get_mut(&key).filter(|lane| !lane.under_way) else {
+            let Some(lane) = self.by_run.get_mut(&key).filter(|lane| !lane.under_way) else {
                 continue;
             };
+            if !taken.is_empty() && lane.waiting.front().is_some_and(|event| event.goes_alone) {
+                self.ready.push_front(key);
+                break;
+            }
             if let Some(event) = lane.waiting.pop_front() {
                 lane.under_way = true;
                 bytes += event.bytes().len();
@@ -135,12 +157,31 @@ impl Lanes {
         taken
     }
 
+    /// Whether [`Lanes::take`] may find something.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// When the first of the resting lanes is ready again.
+    pub(super) fn rest_ends_at(&self) -> Option<Instant> {
+        self.resting.first().map(|(until, _)| *until)
+    }
+
+    /// Makes the lanes ready that have rested.
+    pub(super) fn wake(&mut self, now: Instant) {
+        while self.rest_ends_at().is_some_and(|until| until <= now)
+            && let Some((_, key)) = self.resting.pop_first()
+        {
+            self.release(&key);
+        }
+    }
+
     /// Frees the lane of an event that was under way.
     pub(super) fn release(&mut self, key: &Arc<str>) {
-        let Some(lane) = self.lanes.get_mut(key) else { return };
+        let Some(lane) = self.by_run.get_mut(key) else { return };
         lane.under_way = false;
         if lane.waiting.is_empty() {
-            self.lanes.remove(key);
+            self.by_run.remove(key);
         } else {
             self.ready.push_back(Arc::clone(key));
         }
@@ -149,13 +190,20 @@ impl Lanes {
     /// Puts an event that was under way back to the head of its lane.
     pub(super) fn put_back(&mut self, event: Event) {
         let key = Arc::clone(&event.lane);
-        self.lanes.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
+        self.by_run.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
         self.release(&key);
+    }
+
+    /// Puts an event that failed back to the head of its lane, which rests.
+    pub(super) fn rest(&mut self, event: Event, until: Instant) {
+        let key = Arc::clone(&event.lane);
+        self.by_run.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
+        self.resting.insert((until, key));
     }
 
     /// Drops what waits of a lost partition.
     pub(super) fn forget(&mut self, partition: &Partition) {
-        self.lanes.retain(|_, lane| {
+        self.by_run.retain(|_, lane| {
             lane.waiting.retain(|event| event.partition() != *partition);
             lane.under_way || !lane.waiting.is_empty()
         });
@@ -254,7 +302,7 @@ mod tests {
         lanes.forget(&first[0].partition());
         assert_eq!(offsets(&lanes.take(10, usize::MAX)), [0; 0]);
         lanes.release(first[0].lane());
-        assert!(lanes.lanes.is_empty());
+        assert!(lanes.by_run.is_empty());
 
         // It is read again, lost again before anything was sent, and read again.
         let read = |lanes: &mut Lanes| {

@@ -22,6 +22,7 @@
 mod config;
 mod deliver;
 mod gate;
+mod input;
 mod lanes;
 mod preview;
 mod progress;
@@ -35,11 +36,12 @@ pub mod transport;
 
 pub use config::{Backend, Coalesce, FileConfig, ForwardConfig, HttpConfig, Secret};
 pub use deliver::Refusal;
+pub use input::{Input, Partition, Source};
 pub use preview::{Preview, Previewed, What};
 pub use progress::Advance;
 pub use source::KafkaSource;
 pub use status::{LastError, Report, Status, StatusSnapshot};
-pub use task::{ForwardError, Input, Partition, Source, Task};
+pub use task::{ForwardError, Task};
 
 /// How a record's `replayed_for` and a dead letter name a backend.
 pub fn stage(backend: &str) -> String {

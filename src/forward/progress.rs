@@ -7,7 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::task::Partition;
+use super::input::Partition;
 
 /// A partition and the offset to commit: all records before it are settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,15 @@ impl Progress {
         moved.collect()
     }
 
+    /// Where each partition stands that has records unsettled: all before are.
+    pub(super) fn positions(&self) -> Vec<Advance> {
+        let first = self.partitions.iter().filter_map(|(partition, records)| {
+            let next_offset = records.waiting.front()?.offset;
+            Some(Advance { partition: partition.clone(), next_offset })
+        });
+        first.collect()
+    }
+
     /// Gives a partition up, and cancels what is under way of it.
     pub(super) fn forget(&mut self, partition: &Partition) {
         let Some(records) = self.partitions.remove(partition) else { return };
@@ -147,6 +156,8 @@ mod tests {
         let mut progress = admitted(&[5, 7, 8]);
         progress.settle(&partition(3), 7);
         assert_eq!(progress.take_advances(), []);
+        let held = Advance { partition: partition(3), next_offset: 5 };
+        assert_eq!(progress.positions(), [held]);
         assert_eq!((progress.backlog(), progress.bytes(), progress.uncommitted()), (2, 20, 3));
 
         progress.settle(&partition(3), 5);

@@ -1,4 +1,4 @@
-//! How long to wait before a try again.
+//! How often an event failed, and how long it waits before it is tried again.
 
 use std::time::Duration;
 
@@ -21,6 +21,27 @@ impl Backoff {
     fn longest(self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         self.initial.saturating_mul(doubled).min(self.max)
+    }
+}
+
+/// What is known of one event's failures.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    pub(super) failures: u32,
+    /// Answers of 500 that came after others passed since the one before.
+    doubts: u32,
+    /// Events that had passed at the last answer of 500.
+    passed: Option<u64>,
+}
+
+impl Tries {
+    /// Counts an answer of 500; whether it is the event's own fault by now.
+    pub(super) fn is_poison(&mut self, passed: u64, poison_attempts: u32) -> bool {
+        if self.passed.is_some_and(|before| passed > before) {
+            self.doubts += 1;
+        }
+        self.passed = Some(passed);
+        self.doubts >= poison_attempts
     }
 }
 
@@ -53,6 +74,13 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(8)));
         assert!(waits.iter().any(|wait| *wait < Duration::from_secs(2)));
         assert!(waits.iter().any(|wait| *wait > Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn a_500_counts_only_after_others_passed_since_the_one_before() {
+        let mut tries = Tries::default();
+        let answers = [10, 10, 11, 11, 11, 15, 15].map(|passed| tries.is_poison(passed, 2));
+        assert_eq!(answers, [false, false, false, false, false, true, true]);
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! The lineage topic as a [`Source`]: a thread polls, the task is handed blocks.
 //!
-//! At most [`QUEUE`] polls wait for the task; then the thread waits, too, and
-//! pauses its partitions rather than miss a poll.
+//! At most [`QUEUE`] polls wait for the task; then the thread pauses its
+//! partitions and polls on. What the task must hear of whatever room it has goes
+//! by a channel of its own, with at most [`NOTICES`] in it: partitions that go,
+//! and the failure that ends the reading.
 
 use std::{
     collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,15 +22,18 @@ use super::{Advance, Input, PIPELINE, Partition, Refusal, Report, Source};
 use crate::{
     broker::{
         Broker, BrokerError, Group, GroupConsumer, GroupOptions, OffsetCommit, OutRecord,
-        PollLimits, Producer, Revocation, RevokeHook,
+        PollLimits, Producer, Rebalance, Revocation, RevokeHook,
     },
     dead_letter::Envelope,
-    record::{HeaderBytes, Record, Topic},
+    record::{Block, HeaderBytes, Record, Topic},
     runtime::Shutdown,
 };
 
 /// Polls that wait for the task.
 const QUEUE: usize = 4;
+/// A revocation waits for the task, so there is a second one only where the task
+/// was not fast enough.
+const NOTICES: usize = 4;
 /// A forwarder that died is missed for so long. Short, as being taken for dead
 /// costs no more than to send a few events again.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,17 +42,33 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const REVOKE_PATIENCE: Duration = Duration::from_secs(10);
 const PARK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// From the polling thread to the task.
-enum Delivered {
-    Input(Input),
+/// What the task must hear of in any case.
+enum Notice {
     /// Partitions are being given up; the answer is waited for.
-    Lost(Vec<Partition>, AckSender<()>),
+    Lost(Lost, AckSender<()>),
     Failed(BrokerError),
+}
+
+/// Partitions that go, and which of the revocations this is.
+struct Lost {
+    partitions: Vec<i32>,
+    revocation: u64,
+}
+
+/// Blocks, and how many revocations there had been when they were read.
+struct Read {
+    blocks: Vec<Block>,
+    revocations: u64,
 }
 
 /// The lineage topic of a cluster, read by one consumer group.
 pub struct KafkaSource {
-    inbox: Receiver<Delivered>,
+    topic: Topic,
+    inbox: Receiver<Read>,
+    notices: Receiver<Notice>,
+    /// The last revocation of each partition: what was read before and waits in
+    /// the inbox is another's by now.
+    lost: BTreeMap<i32, u64>,
     group: Group,
     producer: Producer,
     dead_letters: Topic,
@@ -61,6 +86,8 @@ impl KafkaSource {
         shutdown: &Shutdown,
     ) -> Result<Self, BrokerError> {
         let (outbox, inbox) = channel(QUEUE);
+        let (notify, notices) = channel(NOTICES);
+        let revocations = Arc::default();
         let consumer = GroupConsumer::join(
             broker,
             GroupOptions {
@@ -69,11 +96,11 @@ impl KafkaSource {
                 static_member: None,
                 session_timeout: SESSION_TIMEOUT,
                 prefetch_bytes: 4 << 20,
-                on_revoke: revoke_hook(outbox.clone(), topic.clone()),
+                on_revoke: revoke_hook(notify.clone(), Arc::clone(&revocations)),
             },
         )?;
         let group = consumer.group();
-        let polls = Polls { consumer, outbox, shutdown: shutdown.clone() };
+        let polls = Polls { consumer, outbox, notify, revocations, shutdown: shutdown.clone() };
         thread::Builder::new().name("lineage".to_owned()).spawn(move || polls.run()).map_err(
             |error| BrokerError::Refused {
                 action: "start a thread to read the lineage topic",
@@ -81,26 +108,33 @@ impl KafkaSource {
             },
         )?;
         let producer = Producer::connect(broker)?;
-        Ok(Self { inbox, group, producer, dead_letters: dead_letters.clone(), settle: None })
+        Ok(Self {
+            topic: topic.clone(),
+            inbox,
+            notices,
+            lost: BTreeMap::new(),
+            group,
+            producer,
+            dead_letters: dead_letters.clone(),
+            settle: None,
+        })
     }
 }
 
-fn revoke_hook(outbox: Sender<Delivered>, topic: Topic) -> RevokeHook {
+fn revoke_hook(notify: Sender<Notice>, revocations: Arc<AtomicU64>) -> RevokeHook {
     Box::new(move |revocation| {
         let (Revocation::Asked(partitions) | Revocation::Lost(partitions)) = revocation;
+        let revocation = revocations.fetch_add(1, Ordering::SeqCst) + 1;
         let (settled, answer) = bounded(1);
-        let lost = partitions
-            .iter()
-            .map(|number| Partition { topic: topic.clone(), number: *number })
-            .collect();
         let deadline = Instant::now() + REVOKE_PATIENCE;
-        let mut message = Delivered::Lost(lost, settled);
-        while let Err(error) = outbox.try_send(message) {
+        let lost = Lost { partitions: partitions.to_vec(), revocation };
+        let mut notice = Notice::Lost(lost, settled);
+        while let Err(error) = notify.try_send(notice) {
             let TrySendError::Full(unsent) = error else { return true };
             if Instant::now() > deadline {
                 return false;
             }
-            message = unsent;
+            notice = unsent;
             thread::sleep(Duration::from_millis(10));
         }
         answer.recv_deadline(deadline).is_ok()
@@ -109,78 +143,100 @@ fn revoke_hook(outbox: Sender<Delivered>, topic: Topic) -> RevokeHook {
 
 struct Polls {
     consumer: GroupConsumer,
-    outbox: Sender<Delivered>,
+    outbox: Sender<Read>,
+    notify: Sender<Notice>,
+    revocations: Arc<AtomicU64>,
     shutdown: Shutdown,
 }
 
 impl Polls {
     fn run(mut self) {
-        let limits = PollLimits {
+        if let Err(error) = self.poll() {
+            // The task ends with it; whoever started it starts it again.
+            let _ = self.notify.blocking_send(Notice::Failed(error));
+        }
+        drop((self.outbox, self.notify));
+        self.consumer.leave(Duration::from_secs(2));
+    }
+
+    fn poll(&mut self) -> Result<(), BrokerError> {
+        let reading = PollLimits {
             records_max: 512,
             bytes_max: 4 << 20,
             linger: Duration::from_millis(5),
             idle: Duration::from_millis(100),
         };
+        let paused = PollLimits {
+            records_max: 1,
+            bytes_max: 1,
+            linger: Duration::ZERO,
+            idle: Duration::from_millis(20),
+        };
         let mut blocks = BTreeMap::new();
         while !self.shutdown.is_cancelled() && !self.outbox.is_closed() {
-            if let Err(error) = self.consumer.poll(&mut blocks, limits) {
-                // The task ends with it; whoever started it starts it again.
-                let _ = self.outbox.blocking_send(Delivered::Failed(error));
-                break;
+            // What is left of the last turn found no room.
+            let is_full = !blocks.is_empty();
+            self.consumer.set_paused(is_full)?;
+            let limits = if is_full { paused } else { reading };
+            for change in self.consumer.poll(&mut blocks, limits)? {
+                if let Rebalance::Revoked { partitions, .. } = change {
+                    blocks.retain(|partition, _| !partitions.contains(partition));
+                }
             }
-            if !blocks.is_empty() {
-                let read = std::mem::take(&mut blocks).into_values().collect();
-                self.hand_over(Delivered::Input(Input::Records(read)));
-            }
+            self.hand_over(&mut blocks);
         }
-        drop(self.outbox);
-        self.consumer.leave(Duration::from_secs(2));
+        Ok(())
     }
 
-    /// Waits for room with the partitions paused; polling goes on.
-    fn hand_over(&mut self, input: Delivered) {
-        let mut input = input;
-        let mut held = BTreeMap::new();
-        while let Err(TrySendError::Full(unsent)) = self.outbox.try_send(input) {
-            input = unsent;
-            let paused = PollLimits {
-                records_max: 1,
-                bytes_max: 1,
-                linger: Duration::ZERO,
-                idle: Duration::from_millis(20),
-            };
-            if self.shutdown.is_cancelled()
-                || self.consumer.set_paused(true).is_err()
-                || self.consumer.poll(&mut held, paused).is_err()
-            {
-                return;
-            }
+    /// Takes the blocks where the task has room for them.
+    fn hand_over(&self, blocks: &mut BTreeMap<i32, Block>) {
+        if blocks.is_empty() {
+            return;
         }
-        let _ = self.consumer.set_paused(false);
-        if !held.is_empty() {
-            let read = held.into_values().collect();
-            self.hand_over(Delivered::Input(Input::Records(read)));
+        if let Ok(room) = self.outbox.try_reserve() {
+            let blocks = std::mem::take(blocks).into_values().collect();
+            room.send(Read { blocks, revocations: self.revocations.load(Ordering::SeqCst) });
         }
+    }
+}
+
+impl KafkaSource {
+    fn lose(&mut self, Lost { partitions, revocation }: Lost) -> Input {
+        self.lost.extend(partitions.iter().map(|partition| (*partition, revocation)));
+        let topic = &self.topic;
+        let lost = partitions.into_iter().map(|number| Partition { topic: topic.clone(), number });
+        Input::Lost(lost.collect())
+    }
+
+    fn take(&self, Read { mut blocks, revocations }: Read) -> Input {
+        blocks.retain(|block| {
+            self.lost.get(&block.partition()).is_none_or(|lost| *lost <= revocations)
+        });
+        Input::Records(blocks)
     }
 }
 
 impl Source for KafkaSource {
     type Error = BrokerError;
 
-    async fn next(&mut self) -> Result<Input, BrokerError> {
+    async fn next(&mut self, has_room: bool) -> Result<Input, BrokerError> {
         // Being asked again is the word that the last revocation is settled.
         if let Some(settled) = self.settle.take() {
             let _ = settled.send(());
         }
-        match self.inbox.recv().await {
-            Some(Delivered::Input(input)) => Ok(input),
-            Some(Delivered::Lost(partitions, settled)) => {
-                self.settle = Some(settled);
-                Ok(Input::Lost(partitions))
-            }
-            Some(Delivered::Failed(error)) => Err(error),
+        // `biased`: a block is judged by the revocations before it.
+        tokio::select! {
+            biased;
+            Some(notice) = self.notices.recv() => match notice {
+                Notice::Lost(lost, settled) => {
+                    self.settle = Some(settled);
+                    Ok(self.lose(lost))
+                }
+                Notice::Failed(error) => Err(error),
+            },
+            Some(read) = self.inbox.recv(), if has_room => Ok(self.take(read)),
             // The thread ended at shutdown; the task hears of that by itself.
-            None => std::future::pending().await,
+            else => std::future::pending().await,
         }
     }
 

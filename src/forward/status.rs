@@ -76,6 +76,12 @@ pub struct Report {
     pub retries: u64,
     /// Events delivered a second, of late.
     pub rate: f64,
+    /// Whether the backend counts as down.
+    #[serde(default)]
+    pub down: bool,
+    /// The latest failure, cut; it stays when the backend is back.
+    #[serde(default)]
+    pub last_error: Option<String>,
 }
 
 fn read_time<'de, D: serde::Deserializer<'de>>(at: D) -> Result<Option<Timestamp>, D::Error> {
@@ -93,6 +99,9 @@ impl Report {
         serde_json::from_str(metadata).ok()
     }
 }
+
+/// Characters of an error in a report: Kafka keeps 4096 bytes beside an offset.
+const ERROR_MAX: usize = 300;
 
 /// Rates are of at least so long.
 const RATE_OVER: Duration = Duration::from_secs(1);
@@ -137,6 +146,8 @@ impl Status {
             coalesced: now.coalesced,
             retries: now.retries,
             rate: pace.rate,
+            down: now.down,
+            last_error: now.last_error.map(|error| error.text.chars().take(ERROR_MAX).collect()),
         }
     }
 
@@ -168,10 +179,14 @@ mod tests {
     #[test]
     fn a_report_reads_back_and_what_others_commit_is_none() {
         let status = Status::new("marquez");
-        status.update(|status| (status.delivered, status.parked) = (7, 1));
+        status.update(|status| (status.delivered, status.parked, status.down) = (7, 1, true));
+        status.failed("\u{7}".repeat(5000));
         let report = status.report();
+        assert!(report.down && report.to_json().len() < 4096);
         assert_eq!((report.delivered, report.parked), (7, 1));
         assert_eq!(Report::read(&report.to_json()), Some(report));
+        let earlier = r#"{"delivered":1,"parked":0,"coalesced":0,"retries":0,"rate":1.5}"#;
+        assert_eq!(Report::read(earlier).map(|report| report.last_error), Some(None));
         assert_eq!([Report::read(""), Report::read("consumer-1")], [None, None]);
     }
 }

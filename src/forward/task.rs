@@ -4,26 +4,27 @@
 //! `window_events_max` events or `window_bytes_max` bytes that are not settled,
 //! or [`UNCOMMITTED_FACTOR`] times as many settled ones behind one that is not.
 
-use std::{error::Error, future::Future, io, sync::Arc};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use tokio::{
     task::{JoinError, JoinSet},
-    time::{Interval, MissedTickBehavior, interval, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     config::ForwardConfig,
     deliver::{Deliverer, Outcome, Refusal},
+    input::{Input, Partition, Source},
     lanes::{Event, Lanes},
-    progress::{Advance, Progress},
+    progress::Progress,
     stage,
-    status::{Report, Status},
+    status::Status,
     transport::Transport,
 };
 use crate::{
     lineage::validate,
-    record::{Block, Record, Topic},
+    record::{Block, Record},
     telemetry,
 };
 
@@ -31,47 +32,12 @@ use crate::{
 /// settled one costs a few bytes, and what passes tells what ails the one.
 const UNCOMMITTED_FACTOR: usize = 100;
 
-/// A partition of the lineage topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Partition {
-    pub topic: Topic,
-    pub number: i32,
-}
+/// Time between reports while nothing is committed.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What comes of a [`Source`].
-#[derive(Debug)]
-pub enum Input {
-    Records(Vec<Block>),
-    /// Partitions that are being given up. The task commits what is settled of
-    /// them and drops the rest before it calls [`Source::next`] again.
-    Lost(Vec<Partition>),
-}
-
-/// The lineage topic as a task sees it.
-pub trait Source: Send {
-    type Error: Error + Send + Sync + 'static;
-
-    /// Waits for the next input. It is dropped and called again at any time, so
-    /// it must not lose what it has read.
-    fn next(&mut self) -> impl Future<Output = Result<Input, Self::Error>> + Send;
-
-    /// Writes a record that `backend` refuses to the dead letter topic, and
-    /// returns when it is there.
-    fn park(
-        &mut self,
-        record: Record<'_>,
-        backend: &str,
-        refusal: &Refusal,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Commits offsets; all records before them are delivered or parked. The
-    /// report stands beside them.
-    fn commit(
-        &mut self,
-        advances: &[Advance],
-        report: &Report,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-}
+/// Longest that requests under way are waited for when partitions go; whoever
+/// asks for them back waits for that.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a task ended before it was told to. What it had not committed is read
 /// again by the task that follows it.
@@ -97,6 +63,7 @@ pub struct Task<S> {
     progress: Progress,
     under_way: JoinSet<Vec<(Event, Outcome)>>,
     commit_due: Interval,
+    report_due: Interval,
     status: Arc<Status>,
     shutdown: CancellationToken,
 }
@@ -105,7 +72,10 @@ pub struct Task<S> {
 enum Turn<E> {
     Shutdown,
     Settled(Result<Vec<(Event, Outcome)>, JoinError>),
+    /// An event has rested, or the backend may be asked.
+    SendDue,
     CommitDue,
+    ReportDue,
     Read(Result<Input, E>),
 }
 
@@ -118,8 +88,11 @@ impl<S: Source> Task<S> {
         status: Arc<Status>,
         shutdown: CancellationToken,
     ) -> Self {
-        let mut commit_due = interval(config.commit_interval);
-        commit_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let [commit_due, report_due] = [config.commit_interval, REPORT_INTERVAL].map(|period| {
+            let mut due = interval(period);
+            due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            due
+        });
         Self {
             backend: status.snapshot().backend,
             source,
@@ -129,6 +102,7 @@ impl<S: Source> Task<S> {
             progress: Progress::default(),
             under_way: JoinSet::new(),
             commit_due,
+            report_due,
             status,
             shutdown,
         }
@@ -148,7 +122,9 @@ impl<S: Source> Task<S> {
                         self.commit().await?;
                     }
                 }
+                Turn::SendDue => {}
                 Turn::CommitDue => self.commit().await?,
+                Turn::ReportDue => self.report().await?,
                 Turn::Read(Ok(Input::Records(blocks))) => self.admit(blocks).await?,
                 Turn::Read(Ok(Input::Lost(partitions))) => self.give_up(partitions).await?,
                 Turn::Read(Err(error)) => return Err(self.source_failed(error)),
@@ -161,25 +137,40 @@ impl<S: Source> Task<S> {
             && self.progress.bytes() < self.config.window_bytes_max
             && self.progress.uncommitted()
                 < self.config.window_events_max.saturating_mul(UNCOMMITTED_FACTOR);
+        let send_due = self.send_due();
         // `biased`: settle what is done before reading more.
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Turn::Shutdown,
             Some(outcomes) = self.under_way.join_next() => Turn::Settled(outcomes),
+            () = sleep_until(send_due.unwrap_or_else(Instant::now)), if send_due.is_some() => Turn::SendDue,
             _ = self.commit_due.tick() => Turn::CommitDue,
-            input = self.source.next(), if room => Turn::Read(input),
+            _ = self.report_due.tick() => Turn::ReportDue,
+            input = self.source.next(room) => Turn::Read(input),
         }
     }
 
+    /// When [`Self::start_deliveries`] has something to do, if nothing else comes.
+    fn send_due(&self) -> Option<Instant> {
+        let has_slot = self.under_way.len() < self.deliverer.slots();
+        let opens_at = self.deliverer.opens_at();
+        let ready = (has_slot && self.lanes.has_ready()).then_some(opens_at);
+        ready.into_iter().chain(self.lanes.rest_ends_at()).min()
+    }
+
     fn start_deliveries(&mut self) {
-        while self.under_way.len() < self.config.concurrency {
+        self.lanes.wake(Instant::now());
+        while self.under_way.len() < self.deliverer.slots()
+            && self.deliverer.opens_at() <= Instant::now()
+        {
             let events =
                 self.lanes.take(self.deliverer.events_max(), self.config.batch_bytes_enough);
             if events.is_empty() {
                 break;
             }
             let deliverer = Arc::clone(&self.deliverer);
-            self.under_way.spawn(async move { deliverer.deliver(events).await });
+            let probe = deliverer.is_down();
+            self.under_way.spawn(async move { deliverer.deliver(events, probe).await });
         }
         let backlog = self.progress.backlog() as u64;
         self.status.update(|status| status.backlog = backlog);
@@ -244,8 +235,10 @@ impl<S: Source> Task<S> {
                     self.progress.settle(&event.partition(), event.offset());
                     self.lanes.release(event.lane());
                 }
+                // Given up: with its partition, or as all is at shutdown.
+                _ if event.stop.is_cancelled() => self.lanes.release(event.lane()),
                 Outcome::Again => self.lanes.put_back(event),
-                Outcome::Stopped => self.lanes.release(event.lane()),
+                Outcome::Later(wait) => self.lanes.rest(event, Instant::now() + wait),
             }
         }
         Ok(())
@@ -279,7 +272,27 @@ impl<S: Source> Task<S> {
         self.source.commit(&advances, &report).await.map_err(|error| self.source_failed(error))
     }
 
+    /// Says how it goes also in an outage, when no offset moves.
+    async fn report(&mut self) -> Result<(), ForwardError<S::Error>> {
+        self.commit().await?;
+        let positions = self.progress.positions();
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let report = self.status.report();
+        if let Err(error) = self.source.commit(&positions, &report).await {
+            tracing::debug!(backend = self.backend, %error, "the forwarder cannot report");
+        }
+        Ok(())
+    }
+
+    /// What waits of the partitions is dropped at once. What is under way is heard
+    /// out, or it could arrive behind what the next owner sends.
     async fn give_up(&mut self, lost: Vec<Partition>) -> Result<(), ForwardError<S::Error>> {
+        for partition in &lost {
+            self.lanes.forget(partition);
+        }
+        self.finish(GIVE_UP_TIMEOUT).await?;
         self.commit().await?;
         for partition in &lost {
             self.progress.forget(partition);
@@ -289,20 +302,23 @@ impl<S: Source> Task<S> {
     }
 
     async fn drain(mut self) -> Result<(), ForwardError<S::Error>> {
-        let deadline = self.config.drain_timeout;
+        self.finish(self.config.drain_timeout).await?;
+        let left = self.progress.backlog();
+        if left > 0 {
+            tracing::info!(backend = self.backend, left, "lineage left undelivered at shutdown");
+        }
+        self.commit().await
+    }
+
+    /// Waits for the requests under way, up to `deadline`.
+    async fn finish(&mut self, deadline: Duration) -> Result<(), ForwardError<S::Error>> {
         let finish = async {
             while let Some(outcomes) = self.under_way.join_next().await {
                 self.settle(outcomes).await?;
             }
             Ok(())
         };
-        let finished = timeout(deadline, finish).await;
-        if finished.is_err() {
-            let left = self.progress.backlog();
-            tracing::warn!(backend = self.backend, left, "lineage left undelivered at shutdown");
-        }
-        self.commit().await?;
-        finished.unwrap_or(Ok(()))
+        timeout(deadline, finish).await.unwrap_or(Ok(()))
     }
 
     fn source_failed(&self, source: S::Error) -> ForwardError<S::Error> {

@@ -1,68 +1,16 @@
 //! Every event that can be built here, held against OpenLineage's own schemas.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
-use jsonschema::Registry;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     Balance, Counts, EventType, InputDataset, Job, OutputDataset, PRODUCER, PartitionBalance, Run,
-    RunEvent, RunTotal, facets, spec, validate,
+    RunEvent, RunTotal, facets,
+    spec::{self, assert_event_valid, schemas},
+    validate,
 };
-
-/// The OpenLineage schemas, and those of our own facets.
-fn schemas() -> Registry<'static> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let spec = spec::folder();
-    let folders = [spec.clone(), spec.join("facets"), root.join("docs/openlineage")];
-    let mut registry = Registry::new();
-    for folder in folders {
-        for file in fs::read_dir(folder).unwrap() {
-            let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                let schema: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-                let id = schema["$id"].as_str().unwrap().to_owned();
-                registry = registry.add(id, schema).unwrap();
-            }
-        }
-    }
-    registry.prepare().unwrap()
-}
-
-fn assert_valid(registry: &Registry<'_>, schema: &str, value: &Value) {
-    let validator = jsonschema::options()
-        .with_registry(registry)
-        .should_validate_formats(true)
-        .build(&json!({"$ref": schema}))
-        .unwrap_or_else(|error| panic!("no schema {schema}: {error}"));
-    let errors: Vec<String> = validator
-        .iter_errors(value)
-        .map(|error| format!("{} at {}", error, error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{schema}: {errors:#?}\n{value:#}");
-}
-
-/// Holds an event against the core schema, and each facet against the schema
-/// that it names and the key that this schema gives it.
-fn assert_event_valid(registry: &Registry<'_>, event: &Value) -> usize {
-    assert_valid(registry, "https://openlineage.io/spec/2-0-2/OpenLineage.json", event);
-    let mut places = vec![&event["run"]["facets"], &event["job"]["facets"]];
-    for list in ["inputs", "outputs"] {
-        for dataset in event[list].as_array().unwrap() {
-            places.extend(["facets", "inputFacets", "outputFacets"].map(|place| &dataset[place]));
-        }
-    }
-    let facets = places.into_iter().filter_map(Value::as_object).flatten();
-    facets
-        .map(|(key, facet)| {
-            let schema = facet["_schemaURL"].as_str().unwrap();
-            assert_valid(registry, schema, facet);
-            let whole = schema.split('#').next().unwrap();
-            assert_valid(registry, whole, &json!({ key: facet }));
-        })
-        .count()
-}
 
 fn input_field(field: &str, subtype: facets::Subtype) -> facets::InputField {
     facets::InputField {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    RunState, Tracker, TrackerError,
+    BoundedRun, RunState, Tracker, TrackerError,
     bounded::End,
     close::{self, options},
 };
@@ -55,16 +55,7 @@ pub fn cancel(
     if run.total.is_none() {
         return Ok(Cancelled::Sending);
     }
-    let error = Some("cancelled".to_owned());
-    let end = End { job: None, kind: EventType::Abort, counts: run.counts(), error };
-    let Some((key, value)) = close::event(run, &end).and_then(|(key, value)| {
-        let mut event: Value = serde_json::from_slice(&value).ok()?;
-        let facet = json!({ "_producer": event["producer"], "_schemaURL": RunCancel::SCHEMA_URL });
-        event["run"]["facets"][RunCancel::KEY] = facet;
-        Some((key, serde_json::to_vec(&event).ok()?))
-    }) else {
-        return Ok(Cancelled::Unknown);
-    };
+    let Some((key, value)) = event(run) else { return Ok(Cancelled::Unknown) };
     producer.begin()?;
     producer.send(&OutRecord {
         topic,
@@ -76,4 +67,15 @@ pub fn cancel(
     })?;
     producer.commit(&[])?;
     Ok(Cancelled::Now)
+}
+
+/// The ABORT of a run with the word that stages heed.
+pub(super) fn event(run: &BoundedRun) -> Option<(String, Vec<u8>)> {
+    let error = Some("cancelled".to_owned());
+    let end = End { job: None, kind: EventType::Abort, counts: run.counts(), error };
+    let (key, value) = close::event(run, &end)?;
+    let mut event: Value = serde_json::from_slice(&value).ok()?;
+    let facet = json!({ "_producer": event["producer"], "_schemaURL": RunCancel::SCHEMA_URL });
+    event["run"]["facets"][RunCancel::KEY] = facet;
+    Some((key, serde_json::to_vec(&event).ok()?))
 }

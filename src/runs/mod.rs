@@ -29,6 +29,8 @@ mod cancel;
 mod close;
 mod event;
 mod fold;
+#[cfg(test)]
+mod golden_tests;
 pub mod graph;
 mod replay;
 mod send;

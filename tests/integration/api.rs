@@ -8,7 +8,7 @@ use crate::support::{
     Books, Project,
     http::{self, Api},
     reading::read_all,
-    wait_until,
+    valid_lineage, wait_until,
 };
 
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
@@ -263,11 +263,9 @@ fn a_cancelled_run_is_aborted_at_once_and_its_records_are_dropped_and_accounted_
     assert_eq!(count("in"), 50);
     assert_eq!(count("out") + count("filtered") + count("dead_lettered"), 50);
     hub.stop();
-    let lineage = read_all(&project.cluster, &project.name("lineage"));
     let of_run = |event: &Value| event["run"]["runId"] == id.as_str();
-    let kinds: Vec<Value> = lineage
-        .iter()
-        .map(|record| record.json())
+    let kinds: Vec<Value> = valid_lineage(&project)
+        .into_iter()
         .filter(of_run)
         .map(|event| event["eventType"].clone())
         .collect();

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use serde_json::{Value, json};
 
 use crate::support::{
     Project,
@@ -168,4 +169,125 @@ fn an_outage_and_kills_of_the_forwarder_lose_nothing_and_repeat_little() {
     );
     assert!(repeats.iter().all(|index| *index >= killed_at[0]), "{repeats:?} {killed_at:?}");
     assert!(repeats.len() <= 50 * KILLS as usize, "{} repeats", repeats.len());
+}
+
+/// Events of foreign runs, each run's in their order, and the runs in turn.
+fn send_foreign(project: &Project, runs: usize, each: usize) -> usize {
+    let producer: BaseProducer = project.cluster.client().create().unwrap();
+    let topic = project.name("lineage");
+    for number in 0..each {
+        for run in 0..runs {
+            let key = format!("run-{run}");
+            let event = json!({
+                "eventType": if number == 0 { "START" } else { "OTHER" },
+                "eventTime": "2026-01-02T03:04:05Z",
+                "producer": "https://spark",
+                "run": { "runId": key },
+                "job": { "namespace": "n", "name": format!("j{number}") },
+            })
+            .to_string();
+            let record = BaseRecord::to(&topic).key(&key).payload(&event);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+    }
+    producer.flush(Duration::from_secs(10)).unwrap();
+    runs * each
+}
+
+const KEY: &str = "a-key-that-nobody-may-read";
+
+/// The one that is down says what it was asked with, as some proxies do.
+#[test]
+fn a_backend_that_is_down_holds_up_no_other_and_no_key_is_told() {
+    let project = Project::with_topics("beside");
+    let [well, ill] = [(); 2].map(|()| project.cluster.block_on(Marquez::start()));
+    well.require_key(KEY);
+    ill.require_key(KEY);
+    let body = format!("Bearer {KEY} is not known");
+    ill.set_outage(Some(Fault::Answer { status: 401, body }));
+    let names = ["well", "ill"].map(|name| format!("{}{name}", project.cluster.prefix));
+    project.write("key.txt", KEY);
+    let key_file = project.path("key.txt");
+    let settings = format!(
+        "forward:\n  batch_events_max: 1\n  backoff_initial: 50ms\n  backoff_max: 500ms\n  backends:\n    \
+         {}: {{ type: http, url: \"{}\", api_key_file: \"{}\" }}\n    \
+         {}: {{ type: http, url: \"{}\", api_key: {KEY} }}\n",
+        names[0],
+        well.url(),
+        key_file.display(),
+        names[1],
+        ill.url()
+    );
+    project.write("hub.yaml", &settings);
+    let count = send_foreign(&project, 5, 4);
+    let forwarder = project.start(&["forward", "-vv"]);
+    wait_until("the one that works has all", || well.taken().len() == count);
+    let status = |name: &str| {
+        let rows = project.run(&["forward", "--status", "--output", "json"]).json_lines();
+        rows.into_iter().find(|row| row["backend"] == name).unwrap()
+    };
+    wait_until("the other is told to be down", || status(&names[1])["down"] == true);
+    wait_until("all is committed", || status(&names[0])["backlog"] == 0);
+    let [up, down] = names.each_ref().map(|name| status(name));
+    assert_eq!((&up["down"], &up["delivered"]), (&false.into(), &count.into()), "{up}");
+    assert_eq!((&down["backlog"], &down["delivered"]), (&count.into(), &0.into()), "{down}");
+    let error = down["lastError"].as_str().unwrap();
+    assert!(error.contains("Bearer [api_key] is not known"), "{error}");
+    assert_eq!(ill.taken(), Vec::<Value>::new());
+
+    ill.set_outage(None);
+    wait_until("the other has all, too", || ill.taken().len() == count);
+    wait_until("all is committed", || status(&names[1])["backlog"] == 0);
+    forwarder.terminate();
+    wait_until("it says all", || forwarder.said().contains("is back"));
+    let told = forwarder.said();
+    forwarder.join().ok();
+    assert!(told.contains("DEBUG"), "{told}");
+    let shown = project.run(&["config", "show"]).ok();
+    let table = project.run(&["forward", "--status"]).ok();
+    for text in [told, shown, table] {
+        assert!(!text.contains(KEY), "{text}");
+    }
+}
+
+/// Partitions move while nothing can be delivered and the window is full: what
+/// the one forwarder had read of them, only the other may send.
+#[test]
+fn a_second_forwarder_takes_partitions_over_in_an_outage_and_nothing_comes_twice() {
+    let project = Project::with_topics("two");
+    let marquez = project.cluster.block_on(Marquez::start());
+    marquez.set_outage(Some(Fault::Answer { status: 503, body: String::new() }));
+    let backend = format!("{}two", project.cluster.prefix);
+    let settings = format!(
+        "forward:\n  batch_events_max: 1\n  backoff_initial: 50ms\n  backoff_max: 500ms\n  \
+         window_events_max: 20\n  backends:\n    {backend}: {{ type: http, url: \"{}\" }}\n",
+        marquez.url()
+    );
+    project.write("hub.yaml", &settings);
+    let count = send_foreign(&project, 20, 10);
+    let first = project.start(&["forward"]);
+    wait_until("the backend was tried", || marquez.arrivals().len() > 5);
+    let second = project.start(&["forward"]);
+    let members = || {
+        let status = project.run(&["status", "--output", "json"]).out;
+        let lines = status.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .into_iter()
+            .find(|look| look["name"] == backend.as_str() && !look["members"].is_null())
+    };
+    wait_until("both are in the group", || members().is_some_and(|look| look["members"] == 2));
+    // The partitions change hands in two rounds.
+    thread::sleep(Duration::from_secs(4));
+    marquez.set_outage(None);
+    wait_until("all events have arrived", || marquez.taken().len() >= count);
+    first.stop();
+    second.stop();
+
+    let taken = marquez.taken();
+    assert_eq!(taken.len(), count, "some came twice");
+    for run in 0..20 {
+        let of_run = taken.iter().filter(|event| event["run"]["runId"] == format!("run-{run}"));
+        let jobs: Vec<&str> = of_run.map(|event| event["job"]["name"].as_str().unwrap()).collect();
+        assert!(jobs.is_sorted() && jobs.len() == 10, "{jobs:?}");
+    }
 }

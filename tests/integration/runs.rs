@@ -10,6 +10,7 @@ use crate::support::{
     orders::{self, Sender},
     process::Done,
     reading::read_all,
+    valid_lineage,
 };
 
 /// Runs a file through the pipeline and waits for its books.
@@ -61,8 +62,7 @@ fn a_run_ends_with_its_books_balanced_and_is_told_once() {
     hub.stop();
 
     // Two trackers follow it, `up` and `run`: each end is there once.
-    let lineage = read_all(&project.cluster, &project.name("lineage"));
-    let events: Vec<Value> = lineage.iter().map(|record| record.json()).collect();
+    let events = valid_lineage(&project);
     let of_run = |event: &&Value| {
         event["run"]["runId"] == id || event["run"]["facets"]["parent"]["run"]["runId"] == id
     };
@@ -195,6 +195,9 @@ fn a_run_that_nobody_works_on_times_out_and_one_whose_stage_fails_has_failed() {
     let failed = run(&project, &project.path("bad.ndjson"));
     assert_eq!(failed.code, Some(1), "{failed:?}");
     assert!(failed.err.contains("known currency"), "{failed:?}");
+    let ends = valid_lineage(&project).into_iter().filter(|event| event["eventType"] == "FAIL");
+    let jobs: Vec<Value> = ends.map(|event| event["job"]["name"].clone()).collect();
+    assert!(jobs.iter().any(|job| *job == pipeline.as_str()), "{jobs:?}");
 }
 
 #[test]

@@ -56,12 +56,16 @@ pub enum Fault {
     TooMany { retry_after: String },
     /// This status and body.
     Answer { status: u16, body: String },
+    /// This status and body, from something in between: the event goes nowhere.
+    Page { status: u16, body: String },
     /// A redirect to this URL.
     Redirect { status: u16, location: String },
     /// The connection is closed without an answer; the event is not taken.
     Cut,
     /// The event is taken, and the connection closed before the answer.
     TakenAndCut,
+    /// The event is taken, and the connection closed amid the answer's body.
+    CutInBody,
     /// The usual answer, so much later.
     Slow(Duration),
 }
@@ -168,14 +172,15 @@ async fn connection(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         let answer = answer(&request, &state).await;
         state.lock().unwrap().under_way -= 1;
         let Some(answer) = answer else { return };
+        let missing = if answer.is_cut { 100 } else { 0 };
         let head = format!(
             "HTTP/1.1 {} -\r\ncontent-length: {}\r\n{}\r\n",
             answer.status,
-            answer.body.len(),
+            answer.body.len() + missing,
             answer.header
         );
         let bytes = [head.as_bytes(), answer.body.as_bytes()].concat();
-        if stream.write_all(&bytes).await.is_err() {
+        if stream.write_all(&bytes).await.is_err() || answer.is_cut {
             return;
         }
     }
@@ -240,11 +245,13 @@ struct Answer {
     body: String,
     /// A header line with its end, or nothing.
     header: String,
+    /// Whether the connection is closed before the body is whole.
+    is_cut: bool,
 }
 
 impl Answer {
     fn new(status: u16, body: impl Into<String>) -> Self {
-        Self { status, body: body.into(), header: String::new() }
+        Self { status, body: body.into(), header: String::new(), is_cut: false }
     }
 }
 
@@ -266,6 +273,8 @@ async fn answer(request: &Request, state: &Mutex<State>) -> Option<Answer> {
             ..Answer::new(429, "too many requests")
         }),
         Some(Fault::Answer { status, body }) => Some(Answer::new(*status, body.clone())),
+        Some(Fault::Page { status, body }) => return Some(Answer::new(*status, body.clone())),
+        Some(Fault::CutInBody) => Some(Answer { is_cut: true, ..Answer::new(201, "{\"some\": ") }),
         Some(Fault::Redirect { status, location }) => {
             Some(Answer { header: format!("location: {location}\r\n"), ..Answer::new(*status, "") })
         }

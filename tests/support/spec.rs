@@ -1,9 +1,72 @@
-//! Where OpenLineage's schemas and example documents are: in the folder that
-//! `OPENLINEAGE_SPEC_DIR` names, or the copy in this repository.
+//! Events held against OpenLineage's schemas, which are in the folder that
+//! `OPENLINEAGE_SPEC_DIR` names, or in the copy in this repository.
 
-use std::{env, path::PathBuf};
+#![allow(dead_code, unreachable_pub, reason = "each test that includes it uses a part")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use jsonschema::Registry;
+use serde_json::{Value, json};
+
+const CORE: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json";
 
 pub(crate) fn folder() -> PathBuf {
     let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/openlineage-spec");
     env::var_os("OPENLINEAGE_SPEC_DIR").map_or_else(own, PathBuf::from)
+}
+
+/// The OpenLineage schemas, and those of our own facets.
+pub(crate) fn schemas() -> Registry<'static> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let spec = folder();
+    let folders = [spec.clone(), spec.join("facets"), root.join("docs/openlineage")];
+    let mut registry = Registry::new();
+    for folder in folders {
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let schema: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+                let id = schema["$id"].as_str().unwrap().to_owned();
+                registry = registry.add(id, schema).unwrap();
+            }
+        }
+    }
+    registry.prepare().unwrap()
+}
+
+fn assert_valid(registry: &Registry<'_>, schema: &str, value: &Value) {
+    let validator = jsonschema::options()
+        .with_registry(registry)
+        .should_validate_formats(true)
+        .build(&json!({"$ref": schema}))
+        .unwrap_or_else(|error| panic!("no schema {schema}: {error}"));
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| format!("{} at {}", error, error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{schema}: {errors:#?}\n{value:#}");
+}
+
+/// Holds an event against the core schema, and each facet against the schema
+/// that it names and the key that this schema gives it; counts the facets.
+pub(crate) fn assert_event_valid(registry: &Registry<'_>, event: &Value) -> usize {
+    assert_valid(registry, CORE, event);
+    let mut places = vec![&event["run"]["facets"], &event["job"]["facets"]];
+    for list in ["inputs", "outputs"] {
+        for dataset in event[list].as_array().unwrap() {
+            places.extend(["facets", "inputFacets", "outputFacets"].map(|place| &dataset[place]));
+        }
+    }
+    let facets = places.into_iter().filter_map(Value::as_object).flatten();
+    facets
+        .map(|(key, facet)| {
+            let schema = facet["_schemaURL"].as_str().unwrap();
+            assert_valid(registry, schema, facet);
+            let whole = schema.split('#').next().unwrap();
+            assert_valid(registry, whole, &json!({ key: facet }));
+        })
+        .count()
 }

@@ -102,6 +102,7 @@ async fn no_passing_failure_loses_an_event_or_its_order() {
         Fault::Slow(Duration::from_millis(600)),
         busy(425),
         Fault::TakenAndCut,
+        Fault::CutInBody,
         Fault::TooMany { retry_after: "0".to_owned() },
         busy(500),
         busy(502),
@@ -271,6 +272,48 @@ async fn batches_go_where_they_are_taken() {
     assert!(matches!(unnamed, BatchAnswer::Failed(Failure::Doubtful(_))), "{unnamed:?}");
 }
 
+/// What answers may not know of batches at all, or was cut: nothing in it counts
+/// as taken.
+#[tokio::test]
+async fn an_answer_to_a_batch_that_cannot_be_read_delivers_nothing() {
+    let long = format!(r#"{{"status":"success","more":"{}"}}"#, "x".repeat(2 << 20));
+    for body in ["<html>Welcome</html>", r#"{"message":"log in"}"#, r#"{"status":"#, &long] {
+        let marquez = Marquez::start().await;
+        let topic = MemoryTopic::default();
+        topic.write_events(3, &["a START", "b START"]);
+        marquez.inject(Fault::Page { status: 200, body: body.to_owned() });
+        let config = ForwardConfig { batch_events_max: 10, ..config() };
+        let running = start(&topic, http(&marquez), config);
+        running.all_committed(3).await;
+        running.stop().await;
+        let mut taken = taken(&marquez);
+        taken.sort();
+        assert_eq!(taken, ["a START", "b START"], "{body:.40}");
+    }
+    let marquez = Marquez::start().await;
+    let events = [event("a START"), event("b START")];
+    let events = events.each_ref().map(String::as_bytes);
+    for body in [
+        r#"{"failed_events":[{"index":7}]}"#,
+        r#"{"failed_events":[{"index":0},{"index":0}]}"#,
+        r#"{"failed_events":[{"index":0}],"summary":{"failed":2}}"#,
+    ] {
+        marquez.inject(Fault::Page { status: 200, body: body.to_owned() });
+        let answer = Http::open(&http(&marquez)).unwrap().send_batch(&events).await;
+        assert!(matches!(answer, BatchAnswer::Failed(Failure::Doubtful(_))), "{body}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_an_answer_repeats_is_left_out_of_what_is_told() {
+    let marquez = Marquez::start().await;
+    let http = HttpConfig { api_key: Some(Secret::new("k3y")), ..http(&marquez) };
+    marquez.inject(Fault::Answer { status: 401, body: "Bearer k3y is not known".to_owned() });
+    let sent = Http::open(&http).unwrap().send(event("a START").as_bytes()).await;
+    let Err(Failure::Passing { reason, .. }) = sent else { panic!("{sent:?}") };
+    assert!(reason.contains("Bearer [api_key] is not known"), "{reason}");
+}
+
 #[tokio::test]
 async fn a_task_uses_batches_only_where_they_are_taken() {
     for takes_batches in [false, true] {
@@ -289,6 +332,34 @@ async fn a_task_uses_batches_only_where_they_are_taken() {
             marquez.arrivals().iter().filter(|arrival| arrival.taken() && arrival.batch).count();
         assert_eq!(in_batch, if takes_batches { 3 } else { 0 });
     }
+}
+
+/// Batches that wait for their turn when the backend goes down are not sent to
+/// ask whether it is back.
+#[tokio::test]
+async fn a_backend_that_is_down_is_asked_with_one_event() {
+    let marquez = Marquez::start().await;
+    marquez.take_batches();
+    marquez.set_outage(Some(Fault::Answer { status: 503, body: String::new() }));
+    let topic = MemoryTopic::default();
+    let texts: Vec<_> = (0..20).map(|run| format!("run{run} START")).collect();
+    topic.write_events(3, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let config = ForwardConfig {
+        batch_events_max: 5,
+        breaker_failures: 1,
+        rate_per_second: NonZeroU32::new(200),
+        ..config()
+    };
+    let running = start(&topic, http(&marquez), config);
+    while marquez.arrivals().len() < 6 {
+        sleep(Duration::from_millis(2)).await;
+    }
+    let in_batch: Vec<_> = marquez.arrivals().iter().map(|arrival| arrival.batch).collect();
+    assert_eq!(in_batch.iter().filter(|batch| **batch).count(), 1, "{in_batch:?}");
+
+    marquez.set_outage(None);
+    running.all_committed(3).await;
+    running.stop().await;
 }
 
 #[tokio::test]

@@ -48,12 +48,14 @@ pub(in crate::forward) struct MemoryTopic(Arc<(Mutex<State>, Notify)>);
 
 #[derive(Debug, Default)]
 struct State {
-    inputs: VecDeque<Input>,
+    unread: VecDeque<Block>,
+    lost: VecDeque<Partition>,
     /// All values ever written, by partition.
     log: BTreeMap<i32, Vec<Vec<u8>>>,
     parked: Vec<String>,
     parked_bytes: Vec<Vec<u8>>,
     committed: BTreeMap<i32, i64>,
+    report: Option<Report>,
     parking_fails: bool,
 }
 
@@ -65,7 +67,7 @@ impl MemoryTopic {
         let start = log.len();
         log.extend(values.iter().map(|value| value.to_vec()));
         let block = block(partition, start, &log[start..]);
-        state.inputs.push_back(Input::Records(vec![block]));
+        state.unread.push_back(block);
         drop(state);
         self.0.1.notify_one();
     }
@@ -80,23 +82,40 @@ impl MemoryTopic {
     /// The next task begins at the committed offsets, as after a crash.
     pub(in crate::forward) fn rewind(&self) {
         let mut state = self.0.0.lock().unwrap();
-        let State { inputs, log, committed, .. } = &mut *state;
-        inputs.clear();
+        let State { unread, log, committed, .. } = &mut *state;
+        unread.clear();
         for (&partition, log) in log {
             let start = committed.get(&partition).map_or(0, |&offset| offset as usize);
             let block = block(partition, start, &log[start..]);
-            inputs.push_back(Input::Records(vec![block]));
+            unread.push_back(block);
         }
     }
 
     pub(in crate::forward) fn lose(&self, partition: i32) {
         let lost = Partition { topic: "lineage".into(), number: partition };
-        self.0.0.lock().unwrap().inputs.push_back(Input::Lost(vec![lost]));
+        let mut state = self.0.0.lock().unwrap();
+        state.unread.retain(|block| block.partition() != partition);
+        state.lost.push_back(lost);
+        drop(state);
         self.0.1.notify_one();
+    }
+
+    fn take(&self, has_room: bool) -> Option<Input> {
+        let mut state = self.0.0.lock().unwrap();
+        if let Some(lost) = state.lost.pop_front() {
+            return Some(Input::Lost(vec![lost]));
+        }
+        let block = if has_room { state.unread.pop_front() } else { None };
+        block.map(|block| Input::Records(vec![block]))
     }
 
     pub(in crate::forward) fn fail_parking(&self) {
         self.0.0.lock().unwrap().parking_fails = true;
+    }
+
+    /// What was last said beside the offsets.
+    pub(in crate::forward) fn report(&self) -> Report {
+        self.0.0.lock().unwrap().report.clone().unwrap_or_default()
     }
 
     /// The offset committed; 0 where none was.
@@ -110,7 +129,7 @@ impl MemoryTopic {
 
     /// Polls that were not read yet.
     pub(in crate::forward) fn unread(&self) -> usize {
-        self.0.0.lock().unwrap().inputs.len()
+        self.0.0.lock().unwrap().unread.len()
     }
 
     /// Each parked record as `position backend: error`.
@@ -126,10 +145,10 @@ impl MemoryTopic {
 impl Source for MemoryTopic {
     type Error = io::Error;
 
-    async fn next(&mut self) -> io::Result<Input> {
+    async fn next(&mut self, has_room: bool) -> io::Result<Input> {
         loop {
             let more = self.0.1.notified();
-            if let Some(input) = self.0.0.lock().unwrap().inputs.pop_front() {
+            if let Some(input) = self.take(has_room) {
                 return Ok(input);
             }
             more.await;
@@ -153,11 +172,12 @@ impl Source for MemoryTopic {
         Ok(())
     }
 
-    async fn commit(&mut self, advances: &[Advance], _: &Report) -> io::Result<()> {
+    async fn commit(&mut self, advances: &[Advance], report: &Report) -> io::Result<()> {
         let mut state = self.0.0.lock().unwrap();
+        state.report = Some(report.clone());
         for advance in advances {
             let before = state.committed.insert(advance.partition.number, advance.next_offset);
-            assert!(before.unwrap_or_default() < advance.next_offset, "a commit went back");
+            assert!(before.unwrap_or_default() <= advance.next_offset, "a commit went back");
         }
         Ok(())
     }

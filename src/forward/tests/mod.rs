@@ -3,9 +3,11 @@
 
 mod http;
 mod judged;
+mod lost;
 #[path = "../../../tests/support/marquez.rs"]
 mod marquez;
 pub(super) mod memory;
+mod poison;
 mod random;
 
 use std::{
@@ -206,6 +208,7 @@ async fn an_outage_of_hours_holds_the_offsets_and_loses_nothing() {
     let texts: Vec<_> = (0..40).map(|run| format!("run{run} START")).collect();
     topic.write_events(3, &texts.iter().map(String::as_str).collect::<Vec<_>>());
     let running = start(&topic, &backend, ForwardConfig::default());
+    let first = topic.report().at;
     let asked_at_first = {
         sleep(Duration::from_mins(10)).await;
         backend.requests().len()
@@ -214,6 +217,8 @@ async fn an_outage_of_hours_holds_the_offsets_and_loses_nothing() {
     assert_eq!((topic.committed(3), topic.parked().len(), backend.taken().len()), (0, 0, 0));
     let status = running.status.snapshot();
     assert!(status.down && status.last_error.is_some());
+    let report = topic.report();
+    assert!(report.down && report.last_error.is_some() && report.at > first, "{report:?}");
     assert_eq!((status.backlog, status.delivered), (40, 0));
     // One event asks each 30 s at most, and half as long on average.
     let asked = backend.requests().len() - asked_at_first;
@@ -228,7 +233,7 @@ async fn an_outage_of_hours_holds_the_offsets_and_loses_nothing() {
     let mut texts = texts;
     texts.sort();
     assert_eq!(taken, texts);
-    assert!(!running.status.snapshot().down);
+    assert!(!running.status.snapshot().down && !topic.report().down);
     running.stop().await;
 }
 
@@ -430,33 +435,4 @@ async fn a_shutdown_waits_no_longer_than_it_may() {
     running.stop().await;
     assert_eq!(stopping.elapsed(), ForwardConfig::default().drain_timeout);
     assert_eq!(topic.committed(3), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lost_partition_is_dropped_and_the_others_go_on() {
-    let down = Arc::new(AtomicBool::new(true));
-    let backend = MemoryBackend::new({
-        let down = down.clone();
-        move |text| match text {
-            "a START" => Ok(()),
-            _ if down.load(Ordering::Relaxed) => Err(passing()),
-            _ => Ok(()),
-        }
-    });
-    let topic = MemoryTopic::default();
-    topic.write_events(3, &["a START", "b START", "b COMPLETE"]);
-    topic.write_events(4, &["c START"]);
-    let running = start(&topic, &backend, ForwardConfig::default());
-    sleep(Duration::from_mins(1)).await;
-    topic.lose(3);
-    sleep(Duration::from_mins(1)).await;
-    assert_eq!(topic.committed(3), 1, "what was settled is committed before it goes");
-    assert_eq!(running.status.snapshot().backlog, 1);
-
-    down.store(false, Ordering::Relaxed);
-    running.all_committed(4).await;
-    sleep(Duration::from_mins(10)).await;
-    assert_eq!(backend.taken(), ["a START", "c START"], "run b is another task's by now");
-    assert_eq!(topic.committed(3), 1);
-    running.stop().await;
 }

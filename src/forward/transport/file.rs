@@ -100,9 +100,13 @@ impl Appender {
         let mut aside = set_aside(&self.config.path)?;
         let number = aside.last().map_or(1, |(number, _)| number + 1);
         let path = numbered(&self.config.path, number);
-        fs::rename(&self.config.path, &path)?;
+        match fs::rename(&self.config.path, &path) {
+            Ok(()) => aside.push((number, path)),
+            // It is set aside already, and then no new one could be opened.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         *self = Self::open(self.config.clone())?;
-        aside.push((number, path));
         let most = self.config.files_max.unwrap_or(usize::MAX);
         let too_many = aside.len().saturating_sub(most);
         aside.drain(..too_many).try_for_each(|(_, path)| fs::remove_file(path))
@@ -206,6 +210,28 @@ mod tests {
         assert_eq!(names, ["lineage.ndjson", "lineage.ndjson.10", "lineage.ndjson.11"]);
         assert_eq!(fs::read_to_string(&config.path).unwrap(), "{\"n\":11}\n");
         assert_eq!(fs::read_to_string(numbered(&config.path, 11)).unwrap(), "{\"n\":10}\n");
+    }
+
+    /// As where the disk was full, or no more files could be open, right between
+    /// setting the old file aside and beginning the new one.
+    #[tokio::test]
+    async fn a_rotation_that_broke_off_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = FileConfig { rotate_bytes: 1, ..config(folder.path()) };
+        let file = File::open(&config).unwrap();
+        file.send(b"{\"n\":0}").await.unwrap();
+        let parent = config.path.parent().unwrap().to_owned();
+        let away = folder.path().join("away");
+        fs::rename(&config.path, numbered(&config.path, 1)).unwrap();
+        fs::rename(&parent, &away).unwrap();
+        fs::write(&parent, "in the way").unwrap();
+        file.send(b"{\"n\":1}").await.unwrap_err();
+
+        fs::remove_file(&parent).unwrap();
+        fs::rename(&away, &parent).unwrap();
+        file.send(b"{\"n\":1}").await.unwrap();
+        assert_eq!(fs::read_to_string(numbered(&config.path, 1)).unwrap(), "{\"n\":0}\n");
+        assert_eq!(fs::read_to_string(&config.path).unwrap(), "{\"n\":1}\n");
     }
 
     #[test]

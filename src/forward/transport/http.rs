@@ -1,23 +1,21 @@
-//! Events to an OpenLineage API over HTTP: Marquez and its like.
-//!
-//! What an answer means is decided here. Marquez answers 500 to some events
-//! that will never pass, and other proxies and servers answer 401 or 404 to
-//! every event when their set-up is wrong; neither may empty the topic into
-//! the dead letters, or stop it for one event.
+//! Events to an OpenLineage API over HTTP: Marquez and its like. What an answer
+//! means is decided in `judge`.
 
-use std::{error::Error, fs, io::Write, time::Duration};
+use std::{error::Error, fs, io::Write};
 
 use flate2::{Compression, write::GzEncoder};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Client, Response, Url,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect,
 };
-use serde::Deserialize;
 
-use super::{Answer, BatchAnswer, Failure, OpenError, Transport};
+use super::{
+    BatchAnswer, Failure, OpenError, Transport,
+    judge::{Answered, judge, judge_batch, passing},
+};
 use crate::{
     forward::{
         config::{HttpConfig, Secret},
@@ -39,6 +37,8 @@ pub struct Http {
     single: Url,
     batch: Url,
     gzip_bytes_min: usize,
+    /// To be left out of what is told of an answer.
+    key: Option<Secret>,
 }
 
 impl Http {
@@ -52,10 +52,12 @@ impl Http {
                 .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
                 .ok_or_else(|| OpenError::Url { url: text.to_owned() })
         };
+        let key = api_key(config)?.filter(|key| !key.expose().is_empty());
         Ok(Self {
             single: url(&text)?,
             batch: url(&format!("{text}/batch"))?,
-            client: client(config)?,
+            client: client(config, key.as_ref())?,
+            key,
             gzip_bytes_min: config.gzip_bytes_min.unwrap_or(usize::MAX),
         })
     }
@@ -74,13 +76,25 @@ impl Http {
         let sent = request.body(body).send().await;
         sent.map_err(|error| passing(describe(error)))
     }
+
+    async fn read(&self, response: Response) -> Result<Answered, Failure> {
+        let mut answered = read(response).await?;
+        // A server, or what is before it, may say what it was asked with.
+        if let Some(key) = self.key.as_ref().map(Secret::expose)
+            && memchr::memmem::find(&answered.body, key.as_bytes()).is_some()
+        {
+            let text = String::from_utf8_lossy(&answered.body).replace(key, "[api_key]");
+            answered.body = text.into_bytes();
+        }
+        Ok(answered)
+    }
 }
 
 impl Transport for Http {
     fn send<'a>(&'a self, event: &'a [u8]) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             let response = self.post(&self.single, event.to_vec()).await?;
-            judge(read(response).await?)
+            judge(self.read(response).await?)
         })
     }
 
@@ -90,7 +104,7 @@ impl Transport for Http {
             body.extend(events.join(&b','));
             body.push(b']');
             let answered = match self.post(&self.batch, body).await {
-                Ok(response) => read(response).await,
+                Ok(response) => self.read(response).await,
                 Err(failure) => Err(failure),
             };
             match answered {
@@ -109,12 +123,12 @@ fn api_key(config: &HttpConfig) -> Result<Option<Secret>, OpenError> {
     Ok(Some(Secret::new(text.trim())))
 }
 
-fn client(config: &HttpConfig) -> Result<Client, OpenError> {
+fn client(config: &HttpConfig, key: Option<&Secret>) -> Result<Client, OpenError> {
     // The first provider of the process stays; another one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let failed = |source: reqwest::Error| OpenError::Client { source: source.into() };
     let mut headers = HeaderMap::new();
-    if let Some(key) = api_key(config)? {
+    if let Some(key) = key {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
             .map_err(|source| OpenError::Client { source: source.into() })?;
         bearer.set_sensitive(true);
@@ -163,13 +177,6 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// What came back, with as much of the body as is looked at.
-struct Answered {
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    body: Vec<u8>,
-}
-
 async fn read(mut response: Response) -> Result<Answered, Failure> {
     let status = response.status();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -184,101 +191,7 @@ async fn read(mut response: Response) -> Result<Answered, Failure> {
             Err(error) => return Err(passing(describe(error))),
         }
     }
-    Ok(Answered { status, retry_after, body })
-}
-
-/// What an answer says of the one event that was sent.
-fn judge(answered: Answered) -> Result<(), Failure> {
-    if answered.status.is_success() { Ok(()) } else { Err(failure(answered)) }
-}
-
-/// What an answer that is no success means.
-fn failure(answered: Answered) -> Failure {
-    let Answered { status, retry_after, body } = answered;
-    let answer = Answer::new(status.as_u16(), &String::from_utf8_lossy(&body));
-    match status.as_u16() {
-        // Of the way or the set-up: every event would be answered so.
-        300..=399 => passing(format!("a redirect to elsewhere; set `url` to it ({answer})")),
-        401 | 403 | 407 => passing(format!("no leave to send; look at `api_key` ({answer})")),
-        404 | 405 => passing(format!("no OpenLineage API here; look at `url` ({answer})")),
-        408 | 425 | 429 => Failure::Passing { reason: answer.to_string(), retry_after },
-        400..=499 => Failure::Refused(answer),
-        // Marquez wraps the refusal of an event that it cannot read so.
-        500 if refused_inside(&body) => Failure::Refused(answer),
-        500 => Failure::Doubtful(answer),
-        _ => Failure::Passing { reason: answer.to_string(), retry_after },
-    }
-}
-
-fn refused_inside(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Inside {
-        code: u16,
-    }
-    serde_json::from_slice::<Inside>(body).is_ok_and(|inside| (400..500).contains(&inside.code))
-}
-
-#[derive(Deserialize)]
-struct BatchBody {
-    #[serde(default)]
-    failed_events: Vec<FailedEvent>,
-    summary: Option<Summary>,
-}
-
-#[derive(Deserialize)]
-struct FailedEvent {
-    index: usize,
-    #[serde(default)]
-    reason: String,
-    /// Left out: asked again alone, where the answer is plain.
-    #[serde(default = "yes")]
-    retriable: bool,
-}
-
-#[derive(Deserialize)]
-struct Summary {
-    #[serde(default)]
-    failed: usize,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn judge_batch(answered: Answered, events: usize) -> BatchAnswer {
-    if matches!(answered.status.as_u16(), 404 | 405 | 501) {
-        return BatchAnswer::Unsupported;
-    }
-    if !answered.status.is_success() {
-        return BatchAnswer::Failed(failure(answered));
-    }
-    let mut each = vec![Ok(()); events];
-    if answered.body.trim_ascii().is_empty() {
-        return BatchAnswer::Each(each);
-    }
-    let Ok(body) = serde_json::from_slice::<BatchBody>(&answered.body) else {
-        return BatchAnswer::Each(each);
-    };
-    let told = body.failed_events.len();
-    for failed in body.failed_events {
-        let Some(result) = each.get_mut(failed.index) else { continue };
-        let answer = Answer::new(answered.status.as_u16(), &failed.reason);
-        *result = Err(if failed.retriable {
-            Failure::Passing { reason: answer.to_string(), retry_after: None }
-        } else {
-            Failure::Refused(answer)
-        });
-    }
-    if body.summary.is_some_and(|summary| summary.failed > told) {
-        // Some failed and are not named: none can be told to have passed.
-        let text = String::from_utf8_lossy(&answered.body);
-        return BatchAnswer::Failed(Failure::Doubtful(Answer::new(500, &text)));
-    }
-    BatchAnswer::Each(each)
-}
-
-fn passing(reason: String) -> Failure {
-    Failure::Passing { reason, retry_after: None }
+    Ok(Answered { status: status.as_u16(), retry_after, body })
 }
 
 /// The error with its causes, without the URL, which may hold a password.

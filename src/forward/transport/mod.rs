@@ -3,6 +3,7 @@
 mod console;
 mod file;
 mod http;
+mod judge;
 
 pub use console::Console;
 pub use file::File;
@@ -95,7 +96,8 @@ impl fmt::Display for Failure {
 pub enum BatchAnswer {
     /// The result of each, in the order of the events.
     Each(Vec<Result<(), Failure>>),
-    /// The backend has no such thing; none was taken.
+    /// The backend has no such thing, or answers to it what cannot be read: none
+    /// counts as taken, and all are to go alone.
     Unsupported,
     /// The request failed as a whole; what it says holds of no single event.
     Failed(Failure),

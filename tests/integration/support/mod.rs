@@ -19,6 +19,8 @@ pub(crate) mod orders;
 pub(crate) mod process;
 pub(crate) mod project;
 pub(crate) mod reading;
+#[path = "../../support/spec.rs"]
+pub(crate) mod spec;
 
 use std::{
     thread,
@@ -43,4 +45,16 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}: not so after {PATIENCE:?}");
         thread::sleep(LOOK);
     }
+}
+
+/// The events in the lineage topic, each held against OpenLineage's schemas.
+pub(crate) fn valid_lineage(project: &Project) -> Vec<serde_json::Value> {
+    let schemas = spec::schemas();
+    let records = reading::read_all(&project.cluster, &project.name("lineage"));
+    let valid = |record: &reading::Read| {
+        let event = record.json();
+        spec::assert_event_valid(&schemas, &event);
+        event
+    };
+    records.iter().map(valid).collect()
 }

@@ -79,6 +79,11 @@ impl Hub {
         self.wait(PATIENCE).unwrap_or_else(|| panic!("{} runs on after {PATIENCE:?}", self.what));
     }
 
+    /// All that it has said so far, to both outputs.
+    pub(crate) fn said(&self) -> String {
+        [&self.out, &self.err].map(|path| Self::text(path)).concat()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn join(mut self) -> Done {

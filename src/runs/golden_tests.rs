@@ -1,0 +1,94 @@
+//! The events that end a bounded run, whole, with holes for ids, times and versions.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Runs, bounded::End, cancel, close};
+use crate::lineage::{
+    Counts, Delta, EventType, GraphStage, InputDataset, Job, OutputDataset, PRODUCER, Run,
+    RunEvent, RunGraph,
+    facets::{
+        DataSource, JobType, Parent, ParentJob, ParentRef, ProcessingEngine, ProcessingType,
+        Schema, SchemaField,
+    },
+    ids,
+    spec::{assert_event_valid, schemas},
+};
+
+const RUN: Uuid = Uuid::from_u128(0x0190_d5b2_7c00_7000_8000_0000_0000_0001);
+const STAGE: &str = "orders.paid";
+const NAMESPACE: &str = "kafka://kafka:9092";
+
+fn start(run: Run, job: Job) -> RunEvent {
+    RunEvent::new(EventType::Start, "2026-01-02T03:04:05Z".parse().unwrap(), run, job)
+}
+
+/// As whoever sends a run begins it.
+fn pipeline_start() -> RunEvent {
+    let mut run = Run::new(RUN);
+    run.facets.set(&ProcessingEngine::default());
+    let [job, from, to] = [STAGE, "raw.orders", "orders.paid"].map(str::to_owned);
+    run.facets.set(&RunGraph { stages: vec![GraphStage { job, from, to }] });
+    let mut job = Job::new("shop", "orders");
+    job.facets.set(&JobType::pipeline(ProcessingType::Batch));
+    start(run, job)
+}
+
+/// As a stage begins its part.
+fn part_start() -> RunEvent {
+    let mut run = Run::new(ids::stage_run(RUN, STAGE));
+    let pipeline = ParentJob { namespace: "shop".to_owned(), name: "orders".to_owned() };
+    run.facets.set(&ProcessingEngine::default());
+    run.facets.set(&Parent::root(ParentRef::new(RUN, pipeline)));
+    run.facets.set(&Delta::new("0", Vec::new()));
+    let mut job = Job::new("shop", STAGE);
+    job.facets.set(&JobType::bounded_stage());
+    let mut event = start(run, job);
+    let mut input = InputDataset::new(NAMESPACE, "raw.orders");
+    input.facets.set(&DataSource::kafka(NAMESPACE));
+    let mut output = OutputDataset::new(NAMESPACE, "orders.paid");
+    output.facets.set(&Schema::new(vec![SchemaField::new("order_id", "string", vec![])]));
+    event.inputs.push(input);
+    event.outputs.push(output);
+    event
+}
+
+fn golden(bytes: &[u8]) -> Value {
+    let event: Value = serde_json::from_slice(bytes).unwrap();
+    assert_event_valid(&schemas(), &event);
+    let text = String::from_utf8(bytes.to_vec()).unwrap().replace(PRODUCER, "[producer]");
+    let mut event: Value = serde_json::from_str(&text).unwrap();
+    for (hole, name) in [
+        ("/eventTime", "[time]"),
+        ("/run/facets/processing_engine/version", "[version]"),
+        ("/run/facets/processing_engine/openlineageAdapterVersion", "[version]"),
+    ] {
+        *event.pointer_mut(hole).unwrap() = name.into();
+    }
+    event
+}
+
+#[test]
+fn the_ends_of_a_bounded_run_say_this() {
+    let mut runs = Runs::default();
+    runs.fold(&pipeline_start().to_json());
+    runs.fold(&part_start().to_json());
+    let run = runs.run(RUN).unwrap();
+    let (read, mapped, out, filtered, dead_lettered) = (10, 7, 7, 2, 1);
+    let counts =
+        Counts { read, mapped, out, filtered, dead_lettered, bytes_in: 1000, bytes_out: 400 };
+    for (name, job, kind, error) in [
+        ("part-complete", Some(STAGE), EventType::Complete, None),
+        ("part-fail", Some(STAGE), EventType::Fail, Some("took in 11 of 10 records")),
+        ("run-complete", None, EventType::Complete, None),
+        ("run-fail", None, EventType::Fail, Some("`orders.paid` failed")),
+    ] {
+        let (job, error) = (job.map(str::to_owned), error.map(str::to_owned));
+        let (key, event) = close::event(run, &End { job, kind, counts, error }).unwrap();
+        let event = golden(&event);
+        assert_eq!(event["run"]["runId"], key);
+        insta::assert_json_snapshot!(name, event);
+    }
+    let (_, cancelled) = cancel::event(run).unwrap();
+    insta::assert_json_snapshot!("run-cancelled", golden(&cancelled));
+}
