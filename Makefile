@@ -54,31 +54,35 @@ format: ## Format the code
 ci: ## Run all that .ci/run runs
 	.ci/run
 
-dev-setup: ## Fetch what development needs: toolchain, crates, git hooks (where pre-commit is)
+# With a token for the API; without one compose refuses every command.
+.PHONY: env
+env:
+	@scripts/dev-env.sh
+
+dev-setup: env ## Fetch what development needs: toolchain, crates, .env, git hooks (where pre-commit is)
 	rustup show active-toolchain || rustup toolchain install
 	$(CARGO) fetch --locked
 	@if command -v pre-commit >/dev/null; then pre-commit install; \
 	else echo 'no git hooks: pre-commit is not installed (pip install pre-commit)'; fi
 
-start: ## Start the whole system in containers, and wait until it is healthy (needs Docker)
-	@[ -f .env ] || cp .env.example .env
+start: env ## Start the whole system in containers, and wait until it is healthy (needs Docker)
 	$(COMPOSE) up --detach --build --wait
 
-stop: ## Stop the containers; their data stays
+stop: env ## Stop the containers; their data stays
 	$(COMPOSE) down
 
-logs: ## Follow the containers' logs (SERVICE=transform for one)
+logs: env ## Follow the containers' logs (SERVICE=transform for one)
 	$(COMPOSE) logs --follow --tail 100 $(SERVICE)
 
-status: build ## Say what runs, what is wrong and what to do
+status: build env ## Say what runs, what is wrong and what to do
 	@if command -v docker >/dev/null; then $(COMPOSE) ps --all; fi
-	$(TARGET)/debug/lineage-hub status
+	scripts/with-compose.sh $(TARGET)/debug/lineage-hub status
 
-run-api: build ## Run the HTTP API on this machine
-	$(TARGET)/debug/lineage-hub api
+run-api: build ## Run the HTTP API on this machine (LISTEN=127.0.0.1:8010 beside that of the containers)
+	scripts/with-compose.sh $(TARGET)/debug/lineage-hub api $(if $(LISTEN),--listen $(LISTEN))
 
 run-lineage-consumer: build ## Deliver lineage from Kafka to Marquez, on this machine
-	$(TARGET)/debug/lineage-hub forward
+	scripts/with-compose.sh $(TARGET)/debug/lineage-hub forward
 
 check: lint check-project ## Check format, lints, and the example project's files
 
