@@ -27,6 +27,7 @@ mod limits;
 mod lineage;
 mod replicas;
 mod runs;
+mod status;
 mod support;
 mod telemetry;
 mod topics;
