@@ -23,18 +23,18 @@ fn tokens(env: &str) -> Vec<&str> {
 fn a_token_is_made_up_once_and_what_stands_in_the_file_stays() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join(".env");
-    let make = || {
+    let dev_env = || {
         run(Command::new(Path::new(ROOT).join("scripts/dev-env.sh")).arg(&file));
         fs::read_to_string(&file).unwrap()
     };
-    let made = make();
+    let made = dev_env();
     assert_eq!(tokens(&made).iter().map(|token| token.len()).collect::<Vec<_>>(), [48]);
     assert!(made.contains("MARQUEZ_PORT=5000\n"), "{made}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0);
-    assert_eq!(make(), made);
+    assert_eq!(dev_env(), made);
 
     fs::write(&file, "KAFKA_PORT=9999").unwrap();
-    let older = make();
+    let older = dev_env();
     assert!(older.starts_with("KAFKA_PORT=9999\n"), "{older}");
     assert_eq!(tokens(&older).len(), 1);
     assert_ne!(tokens(&older), tokens(&made));

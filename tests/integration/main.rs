@@ -13,6 +13,7 @@
 
 mod api;
 mod api_faults;
+mod api_limits;
 mod api_page;
 mod cli_errors;
 mod commands;
