@@ -12,7 +12,7 @@ ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help build release test test-kafka test-faults test-api fuzz test-harness lint format ci demo \
-	kafka-start kafka-stop bench-setup bench bench-stages bench-lineage bench-forward bench-smoke \
+	kafka-start kafka-stop bench-setup bench bench-stages bench-lineage bench-forward bench-api bench-smoke \
 	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
 	test-unit test-integration test-pipeline test-compose test-collector test-dashboards \
 	test-dockerfile coverage check-project
@@ -147,6 +147,9 @@ bench-forward: release ## Compare the forwarder with a bare load generator
 	cd load-tests && $(CARGO) build --locked --release
 	python3 load-tests/forward.py --wait 30 --events 10000
 	python3 load-tests/forward.py --wait 0 --events 100000
+
+bench-api: release ## Put the API under 10,000 streams, a body of 1 GiB and a reader that does not read
+	scripts/api-load.py --program $(TARGET)/release/lineage-hub
 
 bench-smoke: bench-setup kafka-start ## Try the peers and the harness with few records
 	$(PYTHON) load-tests/bench.py --records 100000 --rounds 1 --scenarios raw,kafka-streams
