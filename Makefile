@@ -12,7 +12,7 @@ ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help build release test test-kafka test-faults test-api fuzz test-harness lint format ci demo \
-	kafka-start kafka-stop bench-setup bench bench-stages bench-lineage bench-forward bench-smoke \
+	kafka-start kafka-stop bench-setup bench bench-stages bench-lineage bench-forward bench-api bench-smoke \
 	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
 	test-unit test-integration test-pipeline test-compose test-collector test-dashboards \
 	test-dockerfile coverage check-project
@@ -54,31 +54,35 @@ format: ## Format the code
 ci: ## Run all that .ci/run runs
 	.ci/run
 
-dev-setup: ## Fetch what development needs: toolchain, crates, git hooks (where pre-commit is)
+# With a token for the API; without one compose refuses every command.
+.PHONY: env
+env:
+	@scripts/dev-env.sh
+
+dev-setup: env ## Fetch what development needs: toolchain, crates, .env, git hooks (where pre-commit is)
 	rustup show active-toolchain || rustup toolchain install
 	$(CARGO) fetch --locked
 	@if command -v pre-commit >/dev/null; then pre-commit install; \
 	else echo 'no git hooks: pre-commit is not installed (pip install pre-commit)'; fi
 
-start: ## Start the whole system in containers, and wait until it is healthy (needs Docker)
-	@[ -f .env ] || cp .env.example .env
+start: env ## Start the whole system in containers, and wait until it is healthy (needs Docker)
 	$(COMPOSE) up --detach --build --wait
 
-stop: ## Stop the containers; their data stays
+stop: env ## Stop the containers; their data stays
 	$(COMPOSE) down
 
-logs: ## Follow the containers' logs (SERVICE=transform for one)
+logs: env ## Follow the containers' logs (SERVICE=transform for one)
 	$(COMPOSE) logs --follow --tail 100 $(SERVICE)
 
-status: build ## Say what runs, what is wrong and what to do
+status: build env ## Say what runs, what is wrong and what to do
 	@if command -v docker >/dev/null; then $(COMPOSE) ps --all; fi
-	$(TARGET)/debug/lineage-hub status
+	scripts/with-compose.sh $(TARGET)/debug/lineage-hub status
 
-run-api: build ## Run the HTTP API on this machine
-	$(TARGET)/debug/lineage-hub api
+run-api: build ## Run the HTTP API on this machine (LISTEN=127.0.0.1:8010 beside that of the containers)
+	scripts/with-compose.sh $(TARGET)/debug/lineage-hub api $(if $(LISTEN),--listen $(LISTEN))
 
 run-lineage-consumer: build ## Deliver lineage from Kafka to Marquez, on this machine
-	$(TARGET)/debug/lineage-hub forward
+	scripts/with-compose.sh $(TARGET)/debug/lineage-hub forward
 
 check: lint check-project ## Check format, lints, and the example project's files
 
@@ -143,6 +147,9 @@ bench-forward: release ## Compare the forwarder with a bare load generator
 	cd load-tests && $(CARGO) build --locked --release
 	python3 load-tests/forward.py --wait 30 --events 10000
 	python3 load-tests/forward.py --wait 0 --events 100000
+
+bench-api: release ## Put the API under 10,000 streams, a body of 1 GiB and a reader that does not read
+	scripts/api-load.py --program $(TARGET)/release/lineage-hub
 
 bench-smoke: bench-setup kafka-start ## Try the peers and the harness with few records
 	$(PYTHON) load-tests/bench.py --records 100000 --rounds 1 --scenarios raw,kafka-streams

@@ -7,6 +7,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -21,13 +24,22 @@ var unchecked = map[string]string{
 	"marquez-web": "nothing waits for it",
 }
 
+// Asked of the API's clients; it ends at once where it listens for all without.
+const token = "LINEAGE_HUB__API__TOKEN"
+
 func main() {
-	project, err := load()
+	env, err := developersEnv()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "docker-compose.yml:", err)
-		os.Exit(1)
+		fail(err)
+	}
+	project, err := load(env)
+	if err != nil {
+		fail(err)
 	}
 	var problems []string
+	if _, err := load(".env.example"); err == nil || !strings.Contains(err.Error(), token) {
+		problems = append(problems, "starts without "+token)
+	}
 	names := project.ServiceNames()
 	sort.Strings(names)
 	for _, name := range names {
@@ -45,12 +57,27 @@ func main() {
 	fmt.Printf("docker-compose.yml is valid: %d services, %d volumes\n", len(names), len(project.Volumes))
 }
 
-// With every profile, and the values of .env.example.
-func load() (*types.Project, error) {
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "docker-compose.yml:", err)
+	os.Exit(1)
+}
+
+// The .env that `make start` would make here; made anew, where it is in nobody's way.
+func developersEnv() (string, error) {
+	folder, err := os.MkdirTemp("", "compose")
+	if err != nil {
+		return "", err
+	}
+	env := filepath.Join(folder, ".env")
+	return env, exec.Command("scripts/dev-env.sh", env).Run()
+}
+
+// With every profile, and the values of this file.
+func load(env string) (*types.Project, error) {
 	options, err := cli.NewProjectOptions(
 		[]string{"docker-compose.yml"},
 		cli.WithProfiles([]string{"*"}),
-		cli.WithEnvFiles(".env.example"),
+		cli.WithEnvFiles(env),
 		cli.WithDotEnv,
 		cli.WithInterpolation(true),
 		cli.WithConsistency(true),
@@ -81,6 +108,12 @@ func judge(service types.ServiceConfig) (problems []string) {
 	// Our image brings its own.
 	if service.HealthCheck == nil && !isOurs && !isUnchecked {
 		problems = append(problems, "no health check")
+	}
+	listensForAll := slices.ContainsFunc(service.Command, func(word string) bool {
+		return strings.HasPrefix(word, "0.0.0.0:")
+	})
+	if value := service.Environment[token]; listensForAll && (value == nil || *value == "") {
+		problems = append(problems, "listens for all without "+token)
 	}
 	for _, volume := range service.Volumes {
 		if volume.Type != types.VolumeTypeBind {

@@ -9,7 +9,8 @@ return a row; with --export those of instruments that the file has nothing of
 are only named. With the sources of the collector's ClickHouse exporter at hand
 (EXPORTER_SQL, its folder internal/sqltemplates), its columns are compared, too.
 
-Needs chdb and PyYAML: make test-dashboards installs them into .dashboards.
+Needs chdb and PyYAML: make test-dashboards installs them into .dashboards. The last
+line counts for .ci/run.
 """
 
 import argparse
@@ -152,7 +153,8 @@ def main():
     for failure in check.failed:
         print(f"FAILED: {failure}")
     failed = len(check.failed) + (0 if export else len(check.empty))
-    print(f"{check.passed} passed, {failed} failed")
+    verdict = "FAILED" if failed else "ok"
+    print(f"test result: {verdict}. {check.passed} passed; {failed} failed; queries on ClickHouse's engine")
     sys.exit(failed > 0)
 
 

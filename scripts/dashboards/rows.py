@@ -10,7 +10,7 @@ VALUES = {
     "pipeline": ["orders"],
     "stage": ["extract", "transform", "load"],
     "step": ["decode", "transform", "expect", "encode"],
-    "outcome": ["complete", "failed", "aborted"],
+    "outcome": ["complete", "failed", "aborted", "passed"],
     "result": ["in", "out", "filtered", "dead_lettered"],
     "backend": ["marquez"],
     "signal": ["traces", "logs", "metrics"],

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-use super::{ApiConfig, ApiError, feed::Feed, metrics::Metrics, pulse::Watch, stages::Sampler};
+use super::{
+    ApiConfig, ApiError, bounds::Bounds, feed::Feed, metrics::Metrics, pulse::Watch,
+    stages::Sampler,
+};
 use crate::{
     broker::{Broker, BrokerError},
     pipeline::{ProjectPlan, StagePlan, TopicPlan},
@@ -50,13 +53,19 @@ pub(super) struct App {
     pub(super) uploads: super::start::Uploads,
     pub(super) writer: super::writer::Writer,
     streams: Arc<Semaphore>,
+    tails: Arc<Semaphore>,
+    tails_max: usize,
     questions: Arc<Semaphore>,
 }
 
 pub(super) type Shared = Arc<App>;
 
 impl App {
-    pub(super) fn start(parts: ApiParts, shutdown: &Shutdown) -> std::io::Result<Shared> {
+    pub(super) fn start(
+        parts: ApiParts,
+        bounds: Bounds,
+        shutdown: &Shutdown,
+    ) -> std::io::Result<Shared> {
         let watch = Watch::start(&parts.broker, &parts.lineage, shutdown)?;
         let feed = Arc::new(Feed::new());
         if parts.lineage_enabled {
@@ -72,6 +81,8 @@ impl App {
             shutdown: shutdown.clone(),
             uploads: super::start::Uploads::new(parts.config.uploads_max),
             streams: Arc::new(Semaphore::new(parts.config.streams_max)),
+            tails: Arc::new(Semaphore::new(bounds.tails)),
+            tails_max: bounds.tails,
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             parts,
         }))
@@ -117,6 +128,16 @@ impl App {
         Arc::clone(&self.streams)
             .try_acquire_owned()
             .map_err(|_| ApiError::TooManyStreams { limit })
+    }
+
+    /// Room for one more follower of a topic: a stream with a Kafka client of its own.
+    pub(super) fn open_tail(&self) -> Result<[OwnedSemaphorePermit; 2], ApiError> {
+        let stream = self.open_stream()?;
+        let limit = self.tails_max;
+        let tail = Arc::clone(&self.tails)
+            .try_acquire_owned()
+            .map_err(|_| ApiError::TooManyTails { limit })?;
+        Ok([stream, tail])
     }
 
     pub(super) fn streams_open(&self) -> usize {

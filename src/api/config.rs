@@ -33,7 +33,12 @@ pub struct ApiConfig {
     #[serde(with = "humantime_serde")]
     pub stall_timeout: Duration,
 
-    /// Most streams of Server-Sent Events at once.
+    /// Most connections at once, besides those that `streams_max` and `uploads_max`
+    /// allow.
+    pub connections_max: usize,
+
+    /// Most streams of Server-Sent Events at once. Those that follow a topic have a
+    /// Kafka client each, so there are fewer where the process may open few files.
     pub streams_max: usize,
 
     /// Most uploads at once.
@@ -53,6 +58,7 @@ impl Default for ApiConfig {
             body_bytes_max: 8 << 20,
             request_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
+            connections_max: 256,
             streams_max: 256,
             uploads_max: 8,
             backlog_max: 100_000,
@@ -90,6 +96,7 @@ impl ApiConfig {
         }
         for (setting, value) in [
             ("api.body_bytes_max", self.body_bytes_max),
+            ("api.connections_max", self.connections_max),
             ("api.streams_max", self.streams_max),
             ("api.uploads_max", self.uploads_max),
         ] {

@@ -23,9 +23,6 @@ use crate::{
     runs::{Replay, ReplayError},
 };
 
-/// Letters of each topic that are looked at, the latest.
-const LETTERS_MAX: usize = 10_000;
-
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -78,10 +75,8 @@ pub(super) async fn list_letters(
     if let Some(name) = &query.stage {
         stage(&app, name)?;
     }
-    let letters = app.ask(move |app| letters(app, &query)).await?;
-    let (rows, next) = params.cut(letters, |letter| {
-        (-i128::from(letter.timestamp.unwrap_or(i64::MIN)), letter.position.clone())
-    });
+    let (rows, next) =
+        app.ask(move |app| Ok(params.cut(letters(app, &query, &params)?, Listed::key))).await?;
     let dead_letters = rows.into_iter().map(|letter| Letter {
         position: letter.position,
         stage: letter.stage,
@@ -99,19 +94,19 @@ fn stage(app: &Shared, name: &str) -> Result<Arc<StagePlan>, ApiError> {
     found.ok_or_else(|| ApiError::StageNotFound { name: name.to_owned() })
 }
 
-fn letters(app: &App, query: &LettersQuery) -> Result<Vec<Listed>, ApiError> {
-    let options =
-        ListOptions { stage: query.stage.as_deref(), replayed: query.replayed, limit: LETTERS_MAX };
+/// Those of this page and one more, of each topic.
+fn letters(app: &App, query: &LettersQuery, params: &PageParams) -> Result<Vec<Listed>, ApiError> {
+    let options = ListOptions {
+        stage: query.stage.as_deref(),
+        replayed: query.replayed,
+        after: params.after(),
+        limit: params.limit() + 1,
+    };
     let mut letters = Vec::new();
     for topic in topics(app)? {
         letters.extend(asked(dead_letter::list(&app.parts.broker, &topic, options))?);
     }
-    letters.sort_by(|a, b| {
-        let key = |letter: &Listed| {
-            (std::cmp::Reverse(letter.timestamp.unwrap_or(i64::MIN)), letter.position.clone())
-        };
-        key(a).cmp(&key(b))
-    });
+    letters.sort_by_cached_key(Listed::key);
     Ok(letters)
 }
 

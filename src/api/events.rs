@@ -9,7 +9,7 @@ use super::{
     ApiError,
     app::Shared,
     extract::{self, JsonBytes},
-    writer::Keyed,
+    writer::{Keyed, TooLarge},
 };
 use crate::lineage::validate;
 
@@ -28,11 +28,17 @@ pub(super) async fn post_event(
     JsonBytes(bytes): JsonBytes,
 ) -> Result<StatusCode, ApiError> {
     let event = checked(&bytes).map_err(ApiError::Unprocessable)?;
-    write(&app, vec![event]).await?;
-    Ok(StatusCode::CREATED)
+    match write(&app, vec![event]).await?.first() {
+        None => Ok(StatusCode::CREATED),
+        Some(TooLarge { size, .. }) => Err(over_limit(&app, *size)),
+    }
 }
 
-async fn write(app: &Shared, events: Vec<Keyed>) -> Result<(), ApiError> {
+fn over_limit(app: &Shared, size: usize) -> ApiError {
+    ApiError::OverTopicLimit { topic: app.parts.lineage.clone(), size }
+}
+
+async fn write(app: &Shared, events: Vec<Keyed>) -> Result<Vec<TooLarge>, ApiError> {
     app.watch.require()?;
     tokio::select! {
         written = app.writer.write(events) => written,
@@ -74,7 +80,8 @@ struct FailedEvent {
 
 /// Take in an array of OpenLineage events
 ///
-/// Those that are not OpenLineage are named in the answer, and the others are taken.
+/// Those that are not OpenLineage, or larger than a record may be, are named in the
+/// answer, and the others are taken.
 #[utoipa::path(post, path = "/api/v1/lineage/batch", tag = "lineage",
     request_body(content = Vec<serde_json::Value>, content_type = "application/json",
         description = "OpenLineage events"),
@@ -87,18 +94,25 @@ pub(super) async fn post_batch(
     if events.len() > BATCH_MAX {
         return Err(ApiError::Unprocessable(format!("a batch has {BATCH_MAX} events at most")));
     }
-    let (mut good, mut failed_events) = (Vec::new(), Vec::new());
+    let failed_event = |index, reason| FailedEvent { index, reason, retriable: false };
+    let (mut good, mut places, mut failed_events) = (Vec::new(), Vec::new(), Vec::new());
     for (index, event) in events.iter().enumerate() {
         match checked(event.get().as_bytes()) {
-            Ok(event) => good.push(event),
-            Err(reason) => failed_events.push(FailedEvent { index, reason, retriable: false }),
+            Ok(event) => {
+                good.push(event);
+                places.push(index);
+            }
+            Err(reason) => failed_events.push(failed_event(index, reason)),
         }
     }
-    let successful = good.len();
-    if successful > 0 {
-        write(&app, good).await?;
+    if !good.is_empty() {
+        for TooLarge { index, size } in write(&app, good).await? {
+            failed_events.push(failed_event(places[index], over_limit(&app, size).to_string()));
+        }
     }
+    failed_events.sort_by_key(|event| event.index);
     let failed = failed_events.len();
+    let successful = events.len() - failed;
     Ok(Json(BatchOutcome {
         status: if failed == 0 { "success" } else { "partial_success" },
         summary: BatchSummary { received: events.len(), successful, failed },

@@ -1,8 +1,8 @@
-//! What stands before every handler: token, time limit, CORS, security headers.
+//! What stands before every handler: token, time limit, trace, CORS, security headers.
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -10,6 +10,7 @@ use axum::{
 use subtle::ConstantTimeEq;
 
 use super::{ApiError, app::Shared, config::Token};
+use crate::{record::TRACE_HEADER, telemetry::Served};
 
 /// Asks for the token.
 pub(super) async fn authorize(
@@ -39,6 +40,19 @@ pub(super) async fn limit_time(
         Ok(response) => response,
         Err(_) => ApiError::TimedOut { seconds: limit.as_secs() }.into_response(),
     }
+}
+
+/// Answers in a span of the caller's trace. What the handler finds as the caller's
+/// header is this span.
+pub(super) async fn trace(route: MatchedPath, mut request: Request, next: Next) -> Response {
+    let parent = request.headers().get(TRACE_HEADER).map(HeaderValue::as_bytes);
+    let served = Served::start(request.method().as_str(), route.as_str(), parent);
+    if let Some(header) = served.header().and_then(|own| HeaderValue::from_bytes(&own).ok()) {
+        request.headers_mut().insert(TRACE_HEADER, header);
+    }
+    let response = next.run(request).await;
+    served.end(response.status().as_u16());
+    response
 }
 
 /// Counts requests by their answers.

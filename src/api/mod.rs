@@ -1,7 +1,7 @@
 //! HTTP: the hub driven and watched, from what Kafka holds.
 //!
 //! ```text
-//! connection -> guard (token, time, CORS) -> one file a resource -> app: ask Kafka, [32] at once
+//! [520] -> guard (token, time, CORS) -> one file a resource -> app: ask Kafka, [32] at once
 //!                                                |                 feed: lineage topic -> Runs
 //!                                                `-> start, sending: body -> [4] -> RunSender
 //! ```
@@ -22,6 +22,7 @@
 #![allow(unused_qualifications, reason = "in code that utoipa's macros write")]
 
 mod app;
+mod bounds;
 mod config;
 mod dead_letters;
 mod docs;
@@ -54,8 +55,12 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
+    routing::get,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
@@ -65,8 +70,15 @@ pub use config::{ApiConfig, Token};
 use problem::ApiError;
 pub use start::run_plan;
 
-use self::app::{App, Shared};
-use crate::runtime::Shutdown;
+use self::{
+    app::{App, Shared},
+    bounds::Bounds,
+    server::Doors,
+};
+use crate::runtime::{Shutdown, raise_open_files};
+
+/// Connections that wait to be accepted; the next ones come again after seconds.
+const BACKLOG: u32 = 4096;
 
 /// Why the API could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -89,21 +101,18 @@ pub struct Api {
 }
 
 impl Api {
-    /// Starts to serve until shutdown. Where the port is taken it is an error, unless
+    /// Starts to serve until shutdown; must be called in a runtime. Where the port is taken it is an error, unless
     /// `may_move`: then a free one is taken.
-    pub async fn start(
-        parts: ApiParts,
-        may_move: bool,
-        shutdown: &Shutdown,
-    ) -> Result<Self, StartError> {
+    pub fn start(parts: ApiParts, may_move: bool, shutdown: &Shutdown) -> Result<Self, StartError> {
         let token = parts.config.read_token().map_err(|source| StartError::TokenFile { source })?;
-        let (listener, moved) = bind(&parts.config.listen, may_move).await?;
+        let (listener, moved) = bind(&parts.config.listen, may_move)?;
         let failed = |source| StartError::Listen { listen: parts.config.listen.clone(), source };
         let address = listener.local_addr().map_err(failed)?;
-        let stall_timeout = parts.config.stall_timeout;
-        let app = App::start(parts, shutdown).map_err(|source| StartError::Thread { source })?;
-        let router = router(&app, token);
-        let served = server::serve(listener, router, stall_timeout, shutdown.clone());
+        let bounds = Bounds::of(&parts.config, raise_open_files());
+        let app =
+            App::start(parts, bounds, shutdown).map_err(|source| StartError::Thread { source })?;
+        let doors = Doors { open: router(&app, token), full: full(bounds.connections) };
+        let served = server::serve(listener, doors, bounds, shutdown.clone());
         Ok(Self { address, moved, task: tokio::spawn(served) })
     }
 
@@ -115,16 +124,33 @@ impl Api {
     }
 }
 
-async fn bind(listen: &str, may_move: bool) -> Result<(TcpListener, bool), StartError> {
+fn bind(listen: &str, may_move: bool) -> Result<(TcpListener, bool), StartError> {
     let failed = |source| StartError::Listen { listen: listen.to_owned(), source };
-    match TcpListener::bind(listen).await {
+    let address: SocketAddr = listen.parse().map_err(|error| failed(io::Error::other(error)))?;
+    match listen_at(address) {
         Err(error) if may_move && error.kind() == io::ErrorKind::AddrInUse => {
-            let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
-            let free = TcpListener::bind(format!("{host}:0")).await.map_err(failed)?;
+            let free = listen_at(SocketAddr::new(address.ip(), 0)).map_err(failed)?;
             Ok((free, true))
         }
         bound => bound.map(|listener| (listener, false)).map_err(failed),
     }
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A stop leaves connections behind that the next start must not wait for.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// For a connection too many: the process is alive, and that is all.
+fn full(limit: usize) -> Router {
+    let refuse = async move || ApiError::TooManyConnections { limit };
+    Router::new()
+        .route("/health", get(health::health))
+        .fallback(refuse)
+        .layer(from_fn(guard::secure))
 }
 
 fn router(app: &Shared, token: Option<Token>) -> Router {
@@ -155,7 +181,10 @@ fn router(app: &Shared, token: Option<Token>) -> Router {
         .routes(routes!(metrics::metrics))
         .route_layer(from_fn_with_state(app.clone(), guard::limit_time));
     let has_token = token.is_some();
-    let guarded = timed.merge(endless).route_layer(from_fn_with_state(token, guard::authorize));
+    let guarded = timed
+        .merge(endless)
+        .route_layer(from_fn_with_state(token, guard::authorize))
+        .route_layer(from_fn(guard::trace));
     let (router, mut document) = OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(guarded)
         .merge(open)

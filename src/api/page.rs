@@ -38,6 +38,15 @@ impl PageParams {
         Ok(Self { limit, after })
     }
 
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The last row of the page before.
+    pub(super) fn after(&self) -> Option<&Key> {
+        self.after.as_ref()
+    }
+
     /// The page of rows that come in the order of their keys, and the next cursor.
     pub(super) fn cut<T>(
         &self,

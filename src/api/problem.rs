@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{broker::BrokerError, runs::TrackerError};
+use crate::{broker::BrokerError, record::Topic, runs::TrackerError};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +27,10 @@ pub(super) enum ApiError {
     Unprocessable(String),
     #[error("the body has more than {limit} bytes; the limit is `api.body_bytes_max`")]
     BodyTooLarge { limit: usize },
-    #[error("the record at line {line} has more than {limit} bytes")]
-    RecordTooLarge { line: u64, limit: usize },
+    #[error("record {number} of the body has more than {limit} bytes")]
+    RecordTooLarge { number: u64, limit: usize },
+    #[error("a record for `{topic}` has {size} bytes, over the topic's `max.message.bytes`")]
+    OverTopicLimit { topic: Topic, size: usize },
     #[error("send {wanted}")]
     UnsupportedMediaType { wanted: &'static str },
     #[error("the client sent nothing for {seconds} s; `api.stall_timeout` is the limit")]
@@ -49,8 +51,15 @@ pub(super) enum ApiError {
     RunSending,
     #[error("lineage is turned off, and without it there are no runs; set `lineage.enabled`")]
     LineageDisabled,
+    #[error("{limit} connections are open, and `api.connections_max` allows no more")]
+    TooManyConnections { limit: usize },
     #[error("{limit} streams are open, and `api.streams_max` allows no more")]
     TooManyStreams { limit: usize },
+    #[error(
+        "{limit} streams follow topics, and `api.streams_max` and the process's limit of open \
+         files (`ulimit -Hn`) allow no more"
+    )]
+    TooManyTails { limit: usize },
     #[error("{limit} uploads are under way, and `api.uploads_max` allows no more")]
     TooManyUploads { limit: usize },
     #[error("too many requests wait for Kafka")]
@@ -76,7 +85,9 @@ impl ApiError {
             Self::Invalid(_) => (Status::BAD_REQUEST, "invalid_request"),
             Self::Unprocessable(_) => (Status::UNPROCESSABLE_ENTITY, "unprocessable"),
             Self::BodyTooLarge { .. } => (Status::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::RecordTooLarge { .. } => (Status::PAYLOAD_TOO_LARGE, "record_too_large"),
+            Self::RecordTooLarge { .. } | Self::OverTopicLimit { .. } => {
+                (Status::PAYLOAD_TOO_LARGE, "record_too_large")
+            }
             Self::UnsupportedMediaType { .. } => {
                 (Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
@@ -89,7 +100,12 @@ impl ApiError {
             Self::RunEnded { .. } => (Status::CONFLICT, "run_ended"),
             Self::RunSending => (Status::CONFLICT, "run_sending"),
             Self::LineageDisabled => (Status::CONFLICT, "lineage_disabled"),
-            Self::TooManyStreams { .. } => (Status::SERVICE_UNAVAILABLE, "too_many_streams"),
+            Self::TooManyConnections { .. } => {
+                (Status::SERVICE_UNAVAILABLE, "too_many_connections")
+            }
+            Self::TooManyStreams { .. } | Self::TooManyTails { .. } => {
+                (Status::SERVICE_UNAVAILABLE, "too_many_streams")
+            }
             Self::TooManyUploads { .. } => (Status::SERVICE_UNAVAILABLE, "too_many_uploads"),
             Self::Busy => (Status::SERVICE_UNAVAILABLE, "busy"),
             Self::BrokerUnavailable { .. } => (Status::SERVICE_UNAVAILABLE, "broker_unavailable"),
@@ -143,11 +159,22 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, _) = self.code();
+        // Whoever is turned away for want of room must not keep a connection meanwhile.
+        let is_full = matches!(
+            self,
+            Self::TooManyConnections { .. }
+                | Self::TooManyStreams { .. }
+                | Self::TooManyTails { .. }
+                | Self::TooManyUploads { .. }
+        );
         let mut response = (status, Json(Problem::of(&self))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if is_full {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -162,6 +189,9 @@ impl From<BrokerError> for ApiError {
             BrokerError::TopicMissing { topic } => Self::TopicNotFound { name: topic.to_string() },
             BrokerError::Unreachable { .. } | BrokerError::Passing { .. } => {
                 Self::BrokerUnavailable { reason: error.to_string() }
+            }
+            BrokerError::RecordTooLarge { topic, size, .. } => {
+                Self::OverTopicLimit { topic: topic.clone(), size: *size }
             }
             // Somebody else did the same at the same time.
             BrokerError::Fenced { .. } => Self::Busy,

@@ -239,7 +239,7 @@ pub(super) async fn tail_records(
 ) -> Result<Sse<EventStream>, ApiError> {
     let topic = topic(&name)?;
     let from = From::read(&query.from, None)?;
-    let permit = app.open_stream()?;
+    let permits = app.open_tail()?;
     let reader = {
         let topic = Arc::clone(&topic);
         app.ask(move |app| {
@@ -249,7 +249,7 @@ pub(super) async fn tail_records(
     };
     let (events, queue) = mpsc::channel(TAIL_QUEUE);
     let shutdown = app.shutdown.clone();
-    let tail = Tail { reader, events, _permit: permit };
+    let tail = Tail { reader, events, _permits: permits };
     std::thread::Builder::new()
         .name("api-tail".to_owned())
         .spawn(move || tail.run(&shutdown))
@@ -265,7 +265,7 @@ pub(super) async fn tail_records(
 struct Tail {
     reader: Reader,
     events: mpsc::Sender<Event>,
-    _permit: OwnedSemaphorePermit,
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Tail {

@@ -25,8 +25,10 @@ const QUEUE: usize = 4;
 /// A transaction of an upload that sends nothing for so long is committed: it must
 /// not grow as old as the broker lets it.
 const QUIET: Duration = Duration::from_secs(2);
+/// Longest that the place of an upload that failed is held for its run to be known.
+const FAILED_WAIT: Duration = Duration::from_secs(5);
 /// What a topic takes whose file says nothing: Kafka's own default.
-const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
+pub(super) const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 
 /// What is to be sent.
 pub(super) struct Job {
@@ -56,8 +58,13 @@ pub(super) fn record_bytes_max(route: &Route) -> usize {
     let declared = route.stages.first().and_then(|stage| {
         stage.from.config.get("max.message.bytes").and_then(|bytes| bytes.parse().ok())
     });
-    let limit: usize = declared.unwrap_or(MESSAGE_BYTES_DEFAULT);
-    limit - limit / 20
+    room(declared.unwrap_or(MESSAGE_BYTES_DEFAULT))
+}
+
+/// Bytes that a record may have where its topic takes batches of so many: the
+/// batch has a head, and each record of it.
+pub(super) fn room(message_bytes_max: usize) -> usize {
+    message_bytes_max - message_bytes_max / 20
 }
 
 /// Starts the sender's thread.
@@ -69,10 +76,21 @@ pub(super) fn start(app: &Shared, job: Job, upload: Upload) -> Result<(Pieces, S
     std::thread::Builder::new()
         .name("api-upload".to_owned())
         .spawn(move || {
+            let (id, waits) = (job.plan.id, runtime.clone());
             let outcome = Sending { runtime, queue, job }.run(&app);
-            drop(upload);
+            upload.has_ended();
+            let is_sent = outcome.is_ok();
             // Nobody waits any more where the client has gone.
             let _ = told.send(outcome);
+            // One that failed may have left no run behind.
+            let longest = if is_sent { Duration::MAX } else { FAILED_WAIT };
+            waits.block_on(async {
+                tokio::select! {
+                    _ = app.feed.wait_until(longest, |runs| runs.run(id).is_some()) => {}
+                    () = app.shutdown.cancelled() => {}
+                }
+            });
+            drop(upload);
         })
         .map_err(|error| ApiError::internal(&error))?;
     Ok((Pieces(pieces), sent))
@@ -154,7 +172,7 @@ impl Sending {
                     Stop::Failed(error) => error,
                     Stop::Broker(error) => error.into(),
                     Stop::TooLong(TooLong { line }) => {
-                        ApiError::RecordTooLarge { line, limit: self.job.record_bytes_max }
+                        ApiError::RecordTooLarge { number: line, limit: self.job.record_bytes_max }
                     }
                 };
                 sender.abort(&error.to_string());

@@ -1,8 +1,17 @@
-//! Connections: accepted, served, and cut off when their client stalls.
+//! Connections: accepted up to a bound, served, and cut off when their client stalls.
+//!
+//! ```text
+//! accept -> [connections] open: the API
+//!       `-> [refusals] full: one answer, 503 to all but /health
+//! ```
+//!
+//! Beyond both, connections wait in the kernel: so the process never runs out of file
+//! descriptors, which its Kafka clients need, too.
 
 use std::{
     io,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,11 +25,16 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
+use super::bounds::Bounds;
 use crate::runtime::Shutdown;
 
+/// Longest that a refusal takes, and how long it lingers: their places are few.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
+const REFUSAL_LINGER: Duration = Duration::from_millis(100);
 /// Longest that a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of one connection that may wait to be sent.
@@ -32,25 +46,37 @@ const LINGER: Duration = Duration::from_secs(2);
 /// After a failure to accept, as where there are no file descriptors left.
 const REST: Duration = Duration::from_millis(100);
 
+/// What stands behind a connection.
+#[derive(Clone)]
+pub(super) struct Doors {
+    pub(super) open: Router,
+    /// For those that are too many.
+    pub(super) full: Router,
+}
+
 /// Serves until shutdown; then requests under way may end.
-pub(super) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stall_timeout: Duration,
-    shutdown: Shutdown,
-) {
+pub(super) async fn serve(listener: TcpListener, doors: Doors, bounds: Bounds, shutdown: Shutdown) {
+    let room = Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS)));
+    let refusals = Arc::new(Semaphore::new(bounds.refusals));
     // Streams heed the shutdown themselves; this ends what is left.
     let connections = tokio_util::task::TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &refusals) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let service = TowerToHyperService::new(router.clone());
-                let stream = Stalling::new(stream, stall_timeout);
-                connections.spawn(connection(stream, service, shutdown.clone()));
+            Ok((stream, refusal)) => {
+                let mut stream = Stalling::new(stream, bounds.stall_timeout);
+                if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+                    let served = connection(stream, doors.open.clone(), true, shutdown.clone());
+                    connections.spawn(holding(place, served));
+                } else {
+                    stream.linger = REFUSAL_LINGER;
+                    let served = connection(stream, doors.full.clone(), false, shutdown.clone());
+                    let refused = tokio::time::timeout(REFUSAL_TIMEOUT, served);
+                    connections.spawn(holding(refusal, async { drop(refused.await) }));
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");
@@ -64,9 +90,27 @@ pub(super) async fn serve(
     }
 }
 
-async fn connection(stream: Stalling, service: TowerToHyperService<Router>, shutdown: Shutdown) {
+/// The next connection, once there is room to refuse it at least.
+async fn accept(
+    listener: &TcpListener,
+    refusals: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let refusal = Arc::clone(refusals).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, refusal))
+}
+
+/// A place is given back when whoever holds it has ended.
+async fn holding(place: OwnedSemaphorePermit, served: impl Future<Output = ()>) {
+    served.await;
+    drop(place);
+}
+
+async fn connection(stream: Stalling, router: Router, keep_alive: bool, shutdown: Shutdown) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES);
+    http.keep_alive(keep_alive);
+    let service = TowerToHyperService::new(router);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -87,7 +131,9 @@ struct Stalling {
     timeout: Duration,
     /// Since when nothing could be written, as the time when that is too long.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Until when what still comes in is read and thrown away.
+    /// For how long what still comes in at the end is read and thrown away, and until
+    /// when.
+    linger: Duration,
     lingers: Option<Pin<Box<Sleep>>>,
 }
 
@@ -95,7 +141,7 @@ impl Stalling {
     fn new(stream: TcpStream, timeout: Duration) -> Self {
         // Events are small, and wanted at once.
         let _ = stream.set_nodelay(true);
-        Self { stream, timeout, stalled: None, lingers: None }
+        Self { stream, timeout, stalled: None, linger: LINGER, lingers: None }
     }
 
     fn judge<T>(
@@ -146,7 +192,7 @@ impl AsyncWrite for Stalling {
         if self.lingers.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         }
-        let until = Instant::now() + LINGER;
+        let until = Instant::now() + self.linger;
         let mut lingers = self.lingers.take().unwrap_or_else(|| Box::pin(sleep_until(until)));
         let mut room = [0; 8 << 10];
         while lingers.as_mut().poll(context).is_pending() {

@@ -151,6 +151,19 @@ enum Source {
     Records(Vec<Vec<u8>>),
 }
 
+impl Source {
+    /// What is known before anything is sent must not become a run that is aborted.
+    fn check(&self, record_bytes_max: usize) -> Result<(), ApiError> {
+        let Self::Records(records) = self else { return Ok(()) };
+        match records.iter().position(|record| record.len() > record_bytes_max) {
+            None => Ok(()),
+            Some(index) => {
+                Err(ApiError::RecordTooLarge { number: index as u64 + 1, limit: record_bytes_max })
+            }
+        }
+    }
+}
+
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let text = value.to_str().ok().filter(|text| (1..=KEY_BYTES_MAX).contains(&text.len()));
@@ -199,17 +212,23 @@ async fn begin(
     Asked { id, is_keyed, trace }: Asked,
     source: Source,
 ) -> Result<Response, ApiError> {
+    let record_bytes_max = sending::record_bytes_max(&route);
+    source.check(record_bytes_max)?;
     // What is known of earlier requests must be known to its end.
-    let is_known = app.runs(|runs| runs.run(id).is_some())?;
-    if is_keyed && (is_known || app.uploads.is_under_way(id)) {
+    let is_known = || app.runs(|runs| runs.run(id).is_some());
+    if is_keyed && (is_known()? || app.uploads.is_under_way(id)) {
         return Ok(answer(id, None));
     }
     let upload = app.uploads.open(id)?;
+    // An earlier upload may have ended since: its place is held until its run is known.
+    if is_keyed && is_known()? {
+        return Ok(answer(id, None));
+    }
     let job = Job {
         plan: RunPlan { trace, ..plan_of(app, &route, id) },
         key: route.stages.first().and_then(|stage| stage.from.key.clone()),
         cancel: upload.cancel.clone(),
-        record_bytes_max: sending::record_bytes_max(&route),
+        record_bytes_max,
     };
     app.watch.require()?;
     let (pieces, sent) = sending::start(app, job, upload)?;
@@ -268,18 +287,21 @@ fn answer(id: Uuid, records: Option<u64>) -> Response {
     (StatusCode::ACCEPTED, location, Json(body)).into_response()
 }
 
+/// By run, what ends the upload; `None`: all is sent, and the run not yet known.
+type UnderWay = Arc<Mutex<BTreeMap<Uuid, Option<Shutdown>>>>;
+
 /// The uploads under way in this process, by run.
 pub(super) struct Uploads {
     limit: usize,
     room: Arc<Semaphore>,
-    under_way: Arc<Mutex<BTreeMap<Uuid, Shutdown>>>,
+    under_way: UnderWay,
 }
 
 /// One upload's place, given back when it is dropped.
 pub(super) struct Upload {
     id: Uuid,
     pub(super) cancel: Shutdown,
-    under_way: Arc<Mutex<BTreeMap<Uuid, Shutdown>>>,
+    under_way: UnderWay,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -299,7 +321,7 @@ impl Uploads {
             // Two requests with one key at the same moment: the other one does it.
             return Err(ApiError::Busy);
         }
-        under_way.insert(id, cancel.clone());
+        under_way.insert(id, Some(cancel.clone()));
         Ok(Upload { id, cancel, under_way: Arc::clone(&self.under_way), _permit: permit })
     }
 
@@ -310,12 +332,41 @@ impl Uploads {
     /// Ends the upload of this run, if it is under way here.
     pub(super) fn cancel(&self, id: Uuid) -> bool {
         let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.get(&id).inspect(|cancel| cancel.cancel()).is_some()
+        let cancel = under_way.get(&id).and_then(Option::as_ref);
+        cancel.inspect(|cancel| cancel.cancel()).is_some()
+    }
+}
+
+impl Upload {
+    /// Nothing is sent any more, so nothing of it can be cancelled here. The place
+    /// stays taken: until the feed tells of the run, a repeat with the same key would
+    /// send it again.
+    pub(super) fn has_ended(&self) {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.insert(self.id, None);
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_that_has_ended_keeps_its_place_and_cannot_be_cancelled_here() {
+        let uploads = Uploads::new(1);
+        let id = Uuid::from_u128(1);
+        let upload = uploads.open(id).unwrap();
+        assert!(uploads.is_under_way(id));
+        upload.has_ended();
+        assert!(uploads.is_under_way(id) && !uploads.cancel(id));
+        assert!(!upload.cancel.is_cancelled());
+        drop(upload);
+        assert!(!uploads.is_under_way(id) && uploads.open(id).is_ok());
     }
 }

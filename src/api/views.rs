@@ -61,13 +61,16 @@ fn time(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
+fn seconds(started: Option<Timestamp>, ended: Option<Timestamp>) -> Option<f64> {
+    Some(ended?.duration_since(started?).as_secs_f64())
+}
+
 impl RunSummary {
     pub(super) fn of(run: &RunView<'_>) -> Self {
         let (kind, namespace) = match run {
             RunView::Bounded(run) => ("bounded", run.namespace.clone()),
             RunView::Streaming(run) => ("streaming", run.namespace.clone()),
         };
-        let took = run.started().zip(run.ended());
         Self {
             id: run.id(),
             kind,
@@ -76,7 +79,7 @@ impl RunSummary {
             state: run.state().as_str(),
             started: run.started().map(time),
             ended: run.ended().map(time),
-            seconds: took.map(|(from, to)| to.duration_since(from).as_secs_f64()),
+            seconds: seconds(run.started(), run.ended()),
             books: run.counts().into(),
             balanced: run.is_balanced(),
         }
@@ -117,6 +120,10 @@ struct StagePart {
     to: String,
     #[schema(pattern = "^(running|complete|failed|aborted)$")]
     state: &'static str,
+    started: Option<String>,
+    ended: Option<String>,
+    /// From start to end.
+    seconds: Option<f64>,
     /// Records sent to it so far.
     sent: Option<u64>,
     books: Books,
@@ -150,6 +157,9 @@ impl Run {
                 from: stage.from.clone(),
                 to: stage.to.clone(),
                 state: part.state.as_str(),
+                started: part.started.map(time),
+                ended: part.ended.map(time),
+                seconds: seconds(part.started, part.ended),
                 sent: run.sent_to(stage),
                 books: part.counts.into(),
                 by_replica: by_replica.map(|(name, counts)| (name, counts.into())).collect(),

@@ -5,15 +5,19 @@
 //! ```
 //!
 //! Requests that come at the same time share a flush. Nobody is answered before
-//! Kafka has acknowledged what was sent.
+//! Kafka has acknowledged what was sent. What the topic would not take is not sent:
+//! Kafka would refuse it for ever, and all that share the flush with it.
 
 use std::{sync::Arc, thread, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
-use super::ApiError;
+use super::{ApiError, sending};
 use crate::{
-    broker::{Broker, BrokerError, OutRecord, Producer},
+    broker::{Admin, Broker, BrokerError, OutRecord, Producer},
     record::{HeaderBytes, Topic},
     runtime::Shutdown,
 };
@@ -28,13 +32,27 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// An event's key and bytes.
 pub(super) type Keyed = (String, Vec<u8>);
 
+/// An event that is larger than a record of the topic may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    /// Among the events of its request.
+    pub(super) index: usize,
+    pub(super) size: usize,
+}
+
 struct Request {
     events: Vec<Keyed>,
-    answer: oneshot::Sender<Result<(), Arc<str>>>,
+    answer: oneshot::Sender<Result<Vec<TooLarge>, Arc<str>>>,
 }
 
 /// The queue's near end.
 pub(super) struct Writer(mpsc::Sender<Request>);
+
+/// The far end: the client, and what the topic takes, asked for when it connects.
+struct Link {
+    producer: Producer,
+    record_bytes_max: usize,
+}
 
 impl Writer {
     /// Writes on a thread of its own until shutdown.
@@ -45,9 +63,9 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (requests, mut queue) = mpsc::channel(QUEUE);
         let (broker, topic, shutdown) = (broker.clone(), topic.clone(), shutdown.clone());
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = Handle::current();
         thread::Builder::new().name("api-lineage".to_owned()).spawn(move || {
-            let mut producer = None;
+            let mut link = None;
             loop {
                 let mut together = Vec::new();
                 let next = async {
@@ -59,14 +77,15 @@ impl Writer {
                 if runtime.block_on(next) == 0 {
                     return;
                 }
-                write(&broker, &topic, &mut producer, together);
+                let connect = || Link::open(&runtime, &broker, &topic);
+                write(&topic, &mut link, connect, together);
             }
         })?;
         Ok(Self(requests))
     }
 
-    /// Comes back once Kafka has all of the events.
-    pub(super) async fn write(&self, events: Vec<Keyed>) -> Result<(), ApiError> {
+    /// Comes back once Kafka has the events, but for those that are given back.
+    pub(super) async fn write(&self, events: Vec<Keyed>) -> Result<Vec<TooLarge>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let request = Request { events, answer };
         self.0.try_send(request).map_err(|_| ApiError::Busy)?;
@@ -75,39 +94,65 @@ impl Writer {
     }
 }
 
-fn write(broker: &Broker, topic: &Topic, producer: &mut Option<Producer>, together: Vec<Request>) {
-    let sent = send(broker, topic, producer, &together);
-    let answer = sent.map_err(|error| {
+fn write(
+    topic: &Topic,
+    link: &mut Option<Link>,
+    connect: impl FnOnce() -> Result<Link, BrokerError>,
+    together: Vec<Request>,
+) {
+    let connected = match link {
+        Some(link) => Ok(link),
+        None => connect().map(|connected| link.insert(connected)),
+    };
+    let sent = connected.and_then(|link| link.send(topic, &together));
+    let too_large = sent.map_err(|error| {
         // What it still holds would come later, when nobody counts on it any more.
-        *producer = None;
+        *link = None;
         tracing::debug!(error = &error as &dyn std::error::Error, "lineage was not written");
         Arc::from(error.to_string())
     });
-    for request in together {
+    for (number, request) in together.into_iter().enumerate() {
+        let answer = too_large.clone().map(|mut all: Vec<Vec<TooLarge>>| all.swap_remove(number));
         // A client that has gone asks again.
-        let _ = request.answer.send(answer.clone());
+        let _ = request.answer.send(answer);
     }
 }
 
-fn send(
-    broker: &Broker,
-    topic: &Topic,
-    producer: &mut Option<Producer>,
-    together: &[Request],
-) -> Result<(), BrokerError> {
-    let producer = match producer {
-        Some(producer) => producer,
-        None => producer.insert(Producer::connect(broker)?),
-    };
-    for (key, value) in together.iter().flat_map(|request| &request.events) {
-        producer.send(&OutRecord {
-            topic,
-            partition: None,
-            key: Some(key.as_bytes()),
-            value: Some(value),
-            headers: &HeaderBytes::default(),
-            timestamp: None,
-        })?;
+impl Link {
+    fn open(runtime: &Handle, broker: &Broker, topic: &Topic) -> Result<Self, BrokerError> {
+        let admin = Admin::connect(broker)?;
+        let described = runtime.block_on(admin.describe(topic))?;
+        let described =
+            described.ok_or_else(|| BrokerError::TopicMissing { topic: topic.clone() })?;
+        let limit = described.config.get("max.message.bytes");
+        let limit = limit.and_then(|entry| entry.value.parse().ok());
+        let record_bytes_max = sending::room(limit.unwrap_or(sending::MESSAGE_BYTES_DEFAULT));
+        Ok(Self { producer: Producer::connect(broker)?, record_bytes_max })
     }
-    producer.flush(FLUSH_TIMEOUT)
+
+    /// For each request, its events that were left out.
+    fn send(&self, topic: &Topic, together: &[Request]) -> Result<Vec<Vec<TooLarge>>, BrokerError> {
+        let mut left_out = Vec::with_capacity(together.len());
+        for Request { events, .. } in together {
+            let mut too_large = Vec::new();
+            for (index, (key, value)) in events.iter().enumerate() {
+                let size = key.len() + value.len();
+                if size > self.record_bytes_max {
+                    too_large.push(TooLarge { index, size });
+                    continue;
+                }
+                self.producer.send(&OutRecord {
+                    topic,
+                    partition: None,
+                    key: Some(key.as_bytes()),
+                    value: Some(value),
+                    headers: &HeaderBytes::default(),
+                    timestamp: None,
+                })?;
+            }
+            left_out.push(too_large);
+        }
+        self.producer.flush(FLUSH_TIMEOUT)?;
+        Ok(left_out)
+    }
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(args: &ApiArgs, context: &Context) -> Result<(), CliErro
         check(&parts)?;
     }
     let tracker = up::track(context, &broker, &shutdown)?;
-    let api = Api::start(parts, false, &shutdown).await?;
+    let api = Api::start(parts, false, &shutdown)?;
     greet(&api);
     shutdown.cancelled().await;
     api.join().await;
@@ -50,7 +50,7 @@ fn check(parts: &ApiParts) -> Result<(), CliError> {
 }
 
 /// As a part of `up`: where the default port is taken, a free one is used.
-pub(super) async fn start(
+pub(super) fn start(
     context: &Context,
     plan: &ProjectPlan,
     broker: &Broker,
@@ -58,7 +58,7 @@ pub(super) async fn start(
 ) -> Result<Api, CliError> {
     let parts = parts(context, plan, broker)?;
     let may_move = parts.config.listen == crate::api::ApiConfig::default().listen;
-    let api = Api::start(parts, may_move, shutdown).await?;
+    let api = Api::start(parts, may_move, shutdown)?;
     if api.moved {
         anstream::eprintln!("port 8000 is taken; the API takes a free one");
     }

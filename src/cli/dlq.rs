@@ -100,7 +100,9 @@ fn list(
     let mut rows = Vec::new();
     let of_lineage = of_lineage(context, broker, plan)?;
     for topic in topics(broker, plan)?.into_iter().chain(of_lineage) {
-        rows.extend(dead_letter::list(broker, &topic, ListOptions { stage, replayed, limit })?);
+        let options = ListOptions { stage, replayed, after: None, limit };
+        // The last line is the one that is seen first.
+        rows.extend(dead_letter::list(broker, &topic, options)?.into_iter().rev());
     }
     let header = ["POSITION", "STAGE", "STEP", "RECORD", "REPLAYED", "ERROR"];
     output::rows(context.is_json(), &header, &rows, |row| {

@@ -24,6 +24,7 @@ mod inspect;
 mod lineage;
 mod output;
 mod produce;
+mod reach;
 mod rows;
 mod run;
 mod run_input;

@@ -3,11 +3,6 @@
 //! Everything is asked of whoever is looked at: the broker for topics, groups and
 //! lag, a socket for backends and collector. No process of the hub needs to run.
 
-use std::{
-    net::{TcpStream, ToSocketAddrs},
-    time::Duration,
-};
-
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -15,7 +10,7 @@ use super::{
     CliError,
     context::Context,
     output::{self, grouped},
-    topics,
+    reach, topics,
 };
 use crate::{
     broker::{Admin, Broker, BrokerError},
@@ -24,9 +19,6 @@ use crate::{
     record::Topic,
     stage::group_of,
 };
-
-/// Longest that a backend or a collector is waited for.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -94,7 +86,7 @@ pub(super) async fn run(args: &StatusArgs, context: &Context) -> Result<(), CliE
         match context.broker() {
             Ok(broker) => {
                 looks.push(Look::ok(Part::Broker, broker.bootstrap(), "answers"));
-                looks.extend(on_broker(&wants, context, &broker).await?);
+                looks.extend(on_broker(&wants, context, &broker).await);
             }
             Err(error) => looks.push(away(&error)),
         }
@@ -123,7 +115,7 @@ fn show(context: &Context, looks: &[Look]) -> Result<(), CliError> {
     let wrong = looks.iter().filter(|look| look.state == State::Wrong);
     for look in wrong.clone() {
         if let Some(remedy) = look.remedy.as_ref().filter(|_| !context.is_json()) {
-            anstream::eprintln!("{}: {}; {remedy}", look.name, look.what);
+            anstream::eprintln!("hint: {}: {remedy}", look.name);
         }
     }
     match wrong.count() {
@@ -132,37 +124,74 @@ fn show(context: &Context, looks: &[Look]) -> Result<(), CliError> {
     }
 }
 
+/// What is wrong and what to do stand apart here; the errors say both in one.
 fn away(error: &CliError) -> Look {
-    let remedy = match error {
-        CliError::NoBroker => "start one with `lineage-hub up`, or name one with --bootstrap",
-        _ => "start it, or look at `kafka.bootstrap` in `lineage-hub config show`",
+    let (what, remedy) = match error {
+        CliError::NoBroker => (
+            "none is named, and none runs for this project".to_owned(),
+            "start one with `lineage-hub up`, or name one with --bootstrap",
+        ),
+        CliError::Broker(BrokerError::Unreachable { bootstrap, .. }) => (
+            format!("does not answer at {bootstrap}"),
+            "start it, or look at `kafka.bootstrap` in `lineage-hub config show`",
+        ),
+        _ => (error.to_string(), "look at `kafka` in `lineage-hub config show`"),
     };
-    Look::wrong(Part::Broker, "broker", error.to_string(), remedy)
+    Look::wrong(Part::Broker, "broker", what, remedy)
 }
 
-/// What the broker knows of topics and groups.
-async fn on_broker(
+/// What the broker knows of topics and groups. What cannot be looked at is wrong,
+/// and the rest is looked at all the same.
+async fn on_broker(wants: &impl Fn(Part) -> bool, context: &Context, broker: &Broker) -> Vec<Look> {
+    let admin = match Admin::connect(broker) {
+        Ok(admin) => admin,
+        Err(error) => return vec![away(&error.into())],
+    };
+    let mut looks = Vec::new();
+    if wants(Part::Topics) || wants(Part::Stages) {
+        match context.plan() {
+            Ok(plan) => looks.extend(of_project(wants, context, &plan, &admin).await),
+            Err(error) => looks.push(unplanned(&error)),
+        }
+    }
+    if wants(Part::Forwarder) {
+        looks.extend(tokio::task::block_in_place(|| forwarders(context, &admin)));
+    }
+    looks
+}
+
+/// Without the project's files nobody knows which topics and stages there should be.
+fn unplanned(error: &CliError) -> Look {
+    let text = error.to_string();
+    let what = text.lines().next().unwrap_or_default();
+    Look::wrong(Part::Topics, "project", what, "`lineage-hub check` says all that is wrong")
+}
+
+async fn of_project(
     wants: &impl Fn(Part) -> bool,
     context: &Context,
-    broker: &Broker,
-) -> Result<Vec<Look>, CliError> {
-    let plan = context.plan()?;
-    let admin = Admin::connect(broker)?;
+    plan: &ProjectPlan,
+    admin: &Admin,
+) -> Vec<Look> {
     let mut looks = Vec::new();
     if wants(Part::Topics) {
-        looks.extend(declared(context, &plan, &admin).await?);
+        match declared(context, plan, admin).await {
+            Ok(topics) => looks.extend(topics),
+            Err(error) => looks.push(unseen(Part::Topics, "topics", &error)),
+        }
     }
-    tokio::task::block_in_place(|| {
-        if wants(Part::Stages) {
-            for stage in plan.stages() {
-                looks.push(of_stage(&admin, stage)?);
-            }
-        }
-        if wants(Part::Forwarder) {
-            looks.extend(forwarders(context, &admin)?);
-        }
-        Ok(looks)
-    })
+    if wants(Part::Stages) {
+        tokio::task::block_in_place(|| {
+            looks.extend(plan.stages().map(|stage| of_stage(admin, stage)));
+        });
+    }
+    looks
+}
+
+/// The broker did not say.
+fn unseen(part: Part, name: impl Into<String>, error: &dyn std::error::Error) -> Look {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    Look::wrong(part, name, format!("{error}{cause}"), "look again; then at the broker's log")
 }
 
 async fn declared(
@@ -187,10 +216,11 @@ async fn declared(
     Ok(changes.iter().map(look).collect())
 }
 
-fn of_stage(admin: &Admin, stage: &StagePlan) -> Result<Look, BrokerError> {
+fn of_stage(admin: &Admin, stage: &StagePlan) -> Look {
     let topic: Topic = stage.from.name.as_str().into();
     let start = format!("`lineage-hub stage {}`, or `lineage-hub up`", stage.id());
     group(admin, Part::Stages, stage.id(), &group_of(stage), &topic, &start)
+        .unwrap_or_else(|error| unseen(Part::Stages, stage.id(), &error))
 }
 
 /// A group and the topic that it reads: wrong where nobody is in it.
@@ -219,21 +249,19 @@ fn group(
     Ok(Look { lag: Some(lag), members: Some(members), ..look })
 }
 
-fn forwarders(context: &Context, admin: &Admin) -> Result<Vec<Look>, BrokerError> {
+fn forwarders(context: &Context, admin: &Admin) -> Vec<Look> {
     if !context.config.lineage.enabled {
-        return Ok(vec![Look::ok(Part::Forwarder, "forwarder", "lineage is turned off")]);
+        return vec![Look::ok(Part::Forwarder, "forwarder", "lineage is turned off")];
     }
     let topic: Topic = context.config.lineage.topic.as_str().into();
     let backends = context.config.forward.backends_or_file(&context.data_dir());
     let start = "`lineage-hub forward`, or `lineage-hub up`";
-    let looks = backends
-        .into_keys()
-        .map(|name| {
-            let of = forward::group(&name);
-            group(admin, Part::Forwarder, name, &of, &topic, start)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(looks)
+    let look = |name: String| {
+        let of = forward::group(&name);
+        group(admin, Part::Forwarder, name.clone(), &of, &topic, start)
+            .unwrap_or_else(|error| unseen(Part::Forwarder, name, &error))
+    };
+    backends.into_keys().map(look).collect()
 }
 
 /// Whether somebody listens where lineage goes.
@@ -242,7 +270,7 @@ fn backends(context: &Context) -> Vec<Look> {
     let look = |(name, backend): (String, Backend)| match backend {
         Backend::Http(http) => {
             let remedy = "start it, or look at MARQUEZ_URL; until then its events wait in Kafka";
-            reach(Part::Backends, name, &http.url, remedy)
+            reached(Part::Backends, name, &http.url, remedy)
         }
         Backend::File(file) => {
             Look::ok(Part::Backends, name, format!("the file {}", file.path.display()))
@@ -259,7 +287,7 @@ fn collector(context: &Context) -> Vec<Look> {
     let mut looks: Vec<Look> = endpoints
         .filter_map(|(signal, endpoint)| {
             let remedy = "start it, or look at OTEL_EXPORTER_OTLP_ENDPOINT; nothing waits for it";
-            Some(reach(Part::Collector, signal.to_owned(), &endpoint.as_ref()?.url, remedy))
+            Some(reached(Part::Collector, signal.to_owned(), &endpoint.as_ref()?.url, remedy))
         })
         .collect();
     if looks.is_empty() {
@@ -271,41 +299,12 @@ fn collector(context: &Context) -> Vec<Look> {
     looks
 }
 
-/// Whether somebody listens at a URL; its path and secrets are not shown.
-fn reach(part: Part, name: String, url: &str, remedy: &str) -> Look {
-    let Some(place) = place(url) else {
+fn reached(part: Part, name: String, url: &str, remedy: &str) -> Look {
+    let Some(place) = reach::place(url) else {
         return Look::wrong(part, name, "its URL names no host", "mend the URL");
     };
-    let connected = place.to_socket_addrs().and_then(|mut addresses| {
-        let address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
-        TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)
-    });
-    match connected {
-        Ok(_) => Look::ok(part, name, format!("{place} is reached")),
+    match reach::connect(&place) {
+        Ok(()) => Look::ok(part, name, format!("{place} is reached")),
         Err(error) => Look::wrong(part, name, format!("{place}: {error}"), remedy),
-    }
-}
-
-/// `host:port` of a URL.
-fn place(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next().filter(|host| !host.is_empty())?;
-    let has_port = host.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok());
-    let port = if scheme == "https" { 443 } else { 80 };
-    Some(if has_port { host.to_owned() } else { format!("{host}:{port}") })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_a_host_and_a_port_without_its_secrets() {
-        let place = |url| place(url).unwrap_or_default();
-        assert_eq!(place("http://marquez:5000/api"), "marquez:5000");
-        assert_eq!(place("https://ada:hunter2@lineage.test/x?y"), "lineage.test:443");
-        assert_eq!(place("http://[::1]:4317"), "[::1]:4317");
-        assert_eq!((place("marquez"), place("http:///x")), (String::new(), String::new()));
     }
 }

@@ -65,11 +65,8 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError
     }
     let hub = Hub::start(args, context, &plan, &broker, &shutdown).await?;
     let api_shutdown = Shutdown::new();
-    let api = if args.no_api {
-        None
-    } else {
-        Some(api::start(context, &plan, &broker, &api_shutdown).await?)
-    };
+    let api =
+        if args.no_api { None } else { Some(api::start(context, &plan, &broker, &api_shutdown)?) };
     anstream::eprintln!("{} stages on {}; Ctrl-C stops", plan.stages().count(), broker.bootstrap());
     let watch = summary::watch(hub.watched(), hub.forward_statuses(), &broker, context);
     let outcome = hub.join(&shutdown).await;

@@ -1,6 +1,6 @@
-//! The latest dead letters of a topic, and which of them were replayed.
+//! The dead letters of a topic, the newest first, and which of them were replayed.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -14,8 +14,6 @@ use crate::{
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
-    #[serde(skip)]
-    pub place: Place,
     pub position: String,
     pub stage: String,
     pub step: String,
@@ -27,6 +25,15 @@ pub struct Listed {
     pub replayed: Option<String>,
 }
 
+/// What letters are ordered by: the newest first, and of one moment by position.
+pub type ListKey = (i128, String);
+
+impl Listed {
+    pub fn key(&self) -> ListKey {
+        (-i128::from(self.timestamp.unwrap_or(i64::MIN)), self.position.clone())
+    }
+}
+
 /// Which letters to list.
 #[derive(Debug, Clone, Copy)]
 pub struct ListOptions<'a> {
@@ -34,48 +41,44 @@ pub struct ListOptions<'a> {
     pub stage: Option<&'a str>,
     /// Those that were replayed, too.
     pub replayed: bool,
-    /// How many, the latest.
+    /// Only those behind this one.
+    pub after: Option<&'a ListKey>,
+    /// How many at most; no more are held.
     pub limit: usize,
 }
 
-/// The latest letters of `topic`, the oldest first in each partition.
+/// The first letters of `topic` in the order of their keys.
 pub fn list(
     broker: &Broker,
     topic: &Topic,
     options: ListOptions<'_>,
 ) -> Result<Vec<Listed>, BrokerError> {
-    let mut letters = VecDeque::new();
+    // First, for a letter stands before its mark.
+    let marks = queue::marks(broker, topic)?;
+    let mut first = BTreeMap::new();
     queue::scan(broker, topic, |record| {
-        match Entry::read(&record) {
-            Entry::Mark { place, run } => {
-                let marked = letters.iter().position(|letter: &Listed| letter.place == place);
-                match marked {
-                    Some(index) if options.replayed => letters[index].replayed = Some(run),
-                    Some(index) => drop(letters.remove(index)),
-                    None => {}
-                }
+        let Entry::Letter(letter) = Entry::read(&record) else { return Ok(()) };
+        let place: Place = (record.position().partition, record.offset());
+        let listed = Listed {
+            position: record.position().to_string(),
+            stage: format!("{}/{}", letter.pipeline, letter.stage),
+            step: letter.step,
+            error: letter.error,
+            record: letter.position.to_string(),
+            timestamp: record.timestamp(),
+            replayed: marks.get(&place).cloned(),
+        };
+        let key = listed.key();
+        if options.stage.is_none_or(|stage| stage == listed.stage)
+            && (options.replayed || listed.replayed.is_none())
+            && options.after.is_none_or(|after| key > *after)
+        {
+            first.insert(key, listed);
+            if first.len() > options.limit {
+                first.pop_last();
             }
-            Entry::Letter(letter) => {
-                let of = format!("{}/{}", letter.pipeline, letter.stage);
-                if options.stage.is_none_or(|stage| stage == of) {
-                    letters.push_back(Listed {
-                        place: (record.position().partition, record.offset()),
-                        position: record.position().to_string(),
-                        stage: of,
-                        step: letter.step,
-                        error: letter.error,
-                        record: letter.position.to_string(),
-                        timestamp: record.timestamp(),
-                        replayed: None,
-                    });
-                }
-                if letters.len() > options.limit {
-                    letters.pop_front();
-                }
-            }
-            Entry::Other => {}
         }
         Ok::<_, BrokerError>(())
     })?;
-    Ok(letters.into())
+    Ok(first.into_values().collect())
 }

@@ -16,4 +16,4 @@ mod list;
 pub mod queue;
 
 pub use envelope::{DeadLetter, Envelope, own_headers};
-pub use list::{ListOptions, Listed, list};
+pub use list::{ListKey, ListOptions, Listed, list};

@@ -40,6 +40,8 @@ pub struct BoundedRun {
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     pub state: RunState,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
     pub counts: Counts,
     pub by_replica: BTreeMap<String, Counts>,
     pub error: Option<String>,
@@ -109,9 +111,10 @@ impl BoundedRun {
 
     /// Takes in an event of a stage's part.
     pub(super) fn fold_part(&mut self, event: LineageEvent, bytes: &[u8]) {
-        let LineageEvent { event_type, run, job, .. } = event;
+        let LineageEvent { event_type, event_time, run, job, .. } = event;
         let part = self.parts.entry(job.name).or_default();
         if event_type == EventType::Start && !part.state.is_ended() {
+            part.started.get_or_insert(event_time);
             part.start = Some(bytes.into());
         }
         if let Some(delta) = run.facets.delta {
@@ -125,6 +128,7 @@ impl BoundedRun {
         {
             part.state = state;
             if state.is_ended() {
+                part.ended = Some(event_time);
                 part.start = None;
             }
         }
@@ -189,8 +193,14 @@ impl BoundedRun {
     /// Whether nothing more will be told of it: it has ended, and where it was
     /// cancelled, so have its parts, or one of them failed.
     pub fn is_settled(&self) -> bool {
+        self.is_settled_with(&[])
+    }
+
+    /// The same once these ends are told, too.
+    pub(super) fn is_settled_with(&self, ends: &[End]) -> bool {
         let is_ended = |stage: &GraphStage| {
             self.parts.get(&stage.job).is_some_and(|part| part.state.is_ended())
+                || ends.iter().any(|end| end.job.as_ref() == Some(&stage.job))
         };
         let has_failed = self.parts.values().any(|part| part.state == RunState::Failed);
         self.state.is_ended() && (!self.cancelled || has_failed || self.graph.iter().all(is_ended))

@@ -66,6 +66,7 @@ pub fn cancel(
         timestamp: None,
     })?;
     producer.commit(&[])?;
+    close::tell_end(run, RunState::Aborted.as_str());
     Ok(Cancelled::Now)
 }
 

@@ -18,7 +18,7 @@ use crate::{
         facets::{ErrorMessage, Facets, InputStatistics, OutputStatistics},
     },
     record::{HeaderBytes, Topic},
-    telemetry::RunEnded,
+    telemetry::{RunEnded, RunSettled},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,26 +57,27 @@ pub(super) fn close(
         })?;
     }
     producer.commit(&[])?;
-    if let Some(end) = ends.iter().find(|end| end.job.is_none()) {
-        tell(run, end);
+    let own = ends.iter().find(|end| end.job.is_none());
+    if let Some(end) = own {
+        let outcome = if end.kind == EventType::Complete { "complete" } else { "failed" };
+        tell_end(run, outcome);
+    }
+    if own.is_some() || (!run.is_settled() && run.is_settled_with(&ends)) {
+        tell_books(run);
     }
     Ok(())
 }
 
-/// The pipeline's own end, for whoever counts runs.
-fn tell(run: &BoundedRun, end: &End) {
-    let Counts { read, out, filtered, dead_lettered, .. } = end.counts;
+/// The end of a run, for whoever counts runs.
+pub(super) fn tell_end(run: &BoundedRun, outcome: &str) {
     let took = run.started.map(|started| Timestamp::now().duration_since(started));
-    let ended = RunEnded {
-        pipeline: &run.pipeline,
-        outcome: if end.kind == EventType::Complete { "complete" } else { "failed" },
-        took: took.and_then(|took| took.try_into().ok()).unwrap_or_default(),
-        read,
-        out,
-        filtered,
-        dead_lettered,
-    };
-    ended.emit();
+    let took = took.and_then(|took| took.try_into().ok()).unwrap_or_default();
+    RunEnded { pipeline: &run.pipeline, outcome, took }.emit();
+}
+
+fn tell_books(run: &BoundedRun) {
+    let Counts { read, out, filtered, dead_lettered, .. } = run.counts();
+    RunSettled { pipeline: &run.pipeline, read, out, filtered, dead_lettered }.emit();
 }
 
 pub(super) fn options(run: Uuid) -> TransactionalOptions {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::RunState;
 use crate::{
     broker::{
         Broker, BrokerError, OutRecord, Produce, TransactionalOptions, TransactionalProducer,
@@ -14,7 +15,7 @@ use crate::{
         facets::{ErrorMessage, JobType, ProcessingEngine, ProcessingType},
     },
     record::{HeaderBytes, RUN_HEADER, TRACE_HEADER, Topic},
-    telemetry::RunSpan,
+    telemetry::{RunEnded, RunSpan},
 };
 
 /// Records of one transaction: many enough to be cheap, and few enough that a
@@ -56,6 +57,7 @@ pub struct RunSender {
     /// Records and bytes of the open transaction, and when it began.
     open: (u64, u64),
     begun: Instant,
+    started: Instant,
 }
 
 impl RunSender {
@@ -98,6 +100,7 @@ impl RunSender {
             total: RunTotal { topic: plan.topic.to_string(), records: 0, bytes: 0 },
             open: (0, 0),
             begun: Instant::now(),
+            started: Instant::now(),
         })
     }
 
@@ -206,7 +209,14 @@ impl RunSender {
         self.tell(EventType::Abort, run)?;
         self.commit()?;
         self.span.fail("cancelled");
+        self.tell_end();
         Ok(())
+    }
+
+    /// It ended before all was sent.
+    fn tell_end(&self) {
+        let outcome = RunState::Aborted.as_str();
+        RunEnded { pipeline: &self.job.name, outcome, took: self.started.elapsed() }.emit();
     }
 
     /// Takes the open transaction back, and says that the run is aborted: what
@@ -221,9 +231,12 @@ impl RunSender {
             self.tell(EventType::Abort, run.clone())?;
             self.commit()
         };
-        if let Err(error) = told() {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "could not report in lineage that the run is aborted");
+        match told() {
+            Ok(()) => self.tell_end(),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "could not report in lineage that the run is aborted");
+            }
         }
     }
 

@@ -10,8 +10,7 @@ use std::{
 use opentelemetry::{KeyValue, metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_otlp::{
     Compression, ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig,
-    WithHttpConfig, WithTonicConfig,
-    tonic_types::{metadata::MetadataMap, transport::ClientTlsConfig},
+    WithHttpConfig, WithTonicConfig, tonic_types::metadata::MetadataMap,
 };
 use opentelemetry_sdk::{
     Resource,
@@ -25,6 +24,7 @@ use super::{
     http::{Client, header_map},
     metrics,
     settings::{Endpoint, OtelConfig, Protocol, Sampling},
+    tls::{Pem, PemError},
 };
 
 /// Longest that the end of the process waits for what is still to be exported.
@@ -45,6 +45,8 @@ pub fn tracer() -> Option<&'static SdkTracer> {
 pub(super) enum TelemetryError {
     #[error("cannot send {signal} to `{url}`; look at the OTEL_EXPORTER_OTLP_* variables")]
     Exporter { signal: &'static str, url: String, source: ExporterBuildError },
+    #[error("cannot set up TLS to the collector")]
+    Tls { source: PemError },
     #[error("cannot set up HTTP requests to the collector")]
     Client { source: opentelemetry_http::HttpError },
 }
@@ -148,7 +150,7 @@ fn tracer_provider(
     resource: Resource,
 ) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = match endpoint.protocol {
-        Protocol::Grpc => grpc(SpanExporter::builder().with_tonic(), endpoint).build(),
+        Protocol::Grpc => grpc(SpanExporter::builder().with_tonic(), endpoint)?.build(),
         Protocol::Http => http(SpanExporter::builder().with_http(), endpoint)?.build(),
     };
     let exporter = exporter.map_err(failed("traces", endpoint))?;
@@ -180,7 +182,7 @@ fn meter_provider(
     let temporality = if config.delta { Temporality::Delta } else { Temporality::Cumulative };
     let builder = MetricExporter::builder().with_temporality(temporality);
     let exporter = match endpoint.protocol {
-        Protocol::Grpc => grpc(builder.with_tonic(), endpoint).build(),
+        Protocol::Grpc => grpc(builder.with_tonic(), endpoint)?.build(),
         Protocol::Http => http(builder.with_http(), endpoint)?.build(),
     };
     let inner = exporter.map_err(failed("metrics", endpoint))?;
@@ -195,7 +197,7 @@ fn logger_provider(
     resource: Resource,
 ) -> Result<SdkLoggerProvider, TelemetryError> {
     let exporter = match endpoint.protocol {
-        Protocol::Grpc => grpc(LogExporter::builder().with_tonic(), endpoint).build(),
+        Protocol::Grpc => grpc(LogExporter::builder().with_tonic(), endpoint)?.build(),
         Protocol::Http => http(LogExporter::builder().with_http(), endpoint)?.build(),
     };
     let exporter = exporter.map_err(failed("logs", endpoint))?;
@@ -221,16 +223,23 @@ fn failed(
     move |source| TelemetryError::Exporter { signal, url, source }
 }
 
-fn grpc<B: WithExportConfig + WithTonicConfig>(builder: B, endpoint: &Endpoint) -> B {
+fn pem(endpoint: &Endpoint) -> Result<Pem, TelemetryError> {
+    Pem::read(&endpoint.tls).map_err(|source| TelemetryError::Tls { source })
+}
+
+fn grpc<B: WithExportConfig + WithTonicConfig>(
+    builder: B,
+    endpoint: &Endpoint,
+) -> Result<B, TelemetryError> {
     let metadata = MetadataMap::from_headers(header_map(&endpoint.headers));
     let mut builder =
         builder.with_endpoint(&endpoint.url).with_timeout(endpoint.timeout).with_metadata(metadata);
     if endpoint.url.starts_with("https://") {
         // The first provider of the process stays; another one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        builder = builder.with_tls_config(ClientTlsConfig::new().with_enabled_roots());
+        builder = builder.with_tls_config(pem(endpoint)?.tonic());
     }
-    if endpoint.gzip { builder.with_compression(Compression::Gzip) } else { builder }
+    Ok(if endpoint.gzip { builder.with_compression(Compression::Gzip) } else { builder })
 }
 
 fn http<B: WithExportConfig + WithHttpConfig>(
@@ -238,8 +247,8 @@ fn http<B: WithExportConfig + WithHttpConfig>(
     endpoint: &Endpoint,
 ) -> Result<B, TelemetryError> {
     let headers: HashMap<_, _> = endpoint.headers.iter().cloned().collect();
-    let client =
-        Client::new(endpoint.timeout).map_err(|source| TelemetryError::Client { source })?;
+    let client = Client::new(endpoint.timeout, &pem(endpoint)?)
+        .map_err(|source| TelemetryError::Client { source })?;
     let builder = builder
         .with_endpoint(&endpoint.url)
         .with_timeout(endpoint.timeout)

@@ -7,6 +7,8 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 
+use super::tls::Pem;
+
 /// Bytes kept of an answer: it says at most why something was not taken.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -18,10 +20,11 @@ pub(super) struct Client {
 
 impl Client {
     /// Must be called in a runtime.
-    pub(super) fn new(timeout: std::time::Duration) -> Result<Self, HttpError> {
+    pub(super) fn new(timeout: std::time::Duration, pem: &Pem) -> Result<Self, HttpError> {
         // The first provider of the process stays; another one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let client = pem
+            .reqwest(reqwest::Client::builder())?
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             // Only what the configuration says; the environment is read there.

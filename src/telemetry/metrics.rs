@@ -125,6 +125,9 @@ instruments! {
         "Transactions taken back, to be tried again from the committed offsets";
     unmet: Counter<u64> = "lineage_hub.quality.unmet" ["{row}"] ("pipeline", "stage", "expectation")
         "Rows that failed an expectation; 0 where all pass";
+    quality_results: Counter<u64> = "lineage_hub.quality.results" ["{result}"]
+        ("pipeline", "stage", "expectation", "outcome")
+        "Checks of an expectation over a committed transaction: `passed` where no row failed it, else `failed`";
     lag: Gauge<f64> = "lineage_hub.stage.lag" ["{record}"] ("pipeline", "stage", "topic")
         "Records in the input topic that the stage's group has not committed; each process tells it for the whole group";
 
@@ -135,7 +138,7 @@ instruments! {
     run_duration: Histogram<f64> = "lineage_hub.run.duration" ["s"] ("pipeline", "outcome")
         "Time from the start of a bounded run to its end";
     run_records: Counter<u64> = "lineage_hub.run.records" ["{record}"] ("pipeline", "result")
-        "Records of bounded runs that have ended, by what came of them: `in`, `out`, `filtered` or `dead_lettered`";
+        "Records of bounded runs whose books are closed, those of cancelled ones too, by what came of them: `in`, `out`, `filtered` or `dead_lettered`";
 
     forwarded: Counter<u64> = "lineage_hub.forward.events" ["{event}"] ("backend", "result")
         "Lineage events settled: `delivered`, `parked`, `coalesced` or `skipped`";

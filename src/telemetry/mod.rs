@@ -1,7 +1,7 @@
 //! What the program tells of itself: log lines, and over OTLP metrics, traces and logs.
 //!
 //! ```text
-//! stage (a batch), forward (a request), runs -> metrics: aggregated in place -> every interval \
+//! stage (a batch), forward and api (a request), runs -> metrics: aggregated in place -> every interval \
 //!                                           `-> spans, log lines -> [queue] -> batches ---------> collector
 //! ```
 //!
@@ -26,17 +26,21 @@ mod http;
 mod log;
 mod metrics;
 mod run;
+mod server;
 mod settings;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod unread;
 
 pub use config::{LogConfig, LogFormat};
 pub use export::tracer;
 pub use forward::{Request, Settled, backlog};
 pub use metrics::{INSTRUMENTS, Metrics, Spec, metrics, reference};
-pub use run::{RunEnded, RunSpan};
-pub use settings::{Endpoint, OtelConfig, Protocol, Queue, Sampling};
+pub use run::{RunEnded, RunSettled, RunSpan};
+pub use server::Served;
+pub use settings::{Endpoint, OtelConfig, Protocol, Queue, Sampling, TlsFiles};
 pub use stage::{Batch, BatchTrace, Books, Entered, STEPS, StageLabels, StageTelemetry, lag};
 
 /// Telemetry of the process; what is left is exported at its end.
@@ -50,6 +54,9 @@ pub fn start(log: &LogConfig, color: bool, config: &OtelConfig) -> Telemetry {
     log::start(log, color, providers.logs.as_ref());
     for problem in &config.problems {
         tracing::warn!("passed over: {problem}");
+    }
+    for variable in &config.unread {
+        tracing::warn!("not followed: {variable}");
     }
     for error in &failures {
         tracing::warn!(error = error as &dyn std::error::Error, "telemetry is left out");

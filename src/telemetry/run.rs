@@ -88,20 +88,35 @@ pub struct RunEnded<'a> {
     /// `complete`, `failed` or `aborted`.
     pub outcome: &'a str,
     pub took: Duration,
+}
+
+impl RunEnded<'_> {
+    pub fn emit(self) {
+        let Self { pipeline, outcome, took } = self;
+        tracing::info!(pipeline, outcome, ?took, "run ended");
+        let Some(metrics) = metrics::metrics() else { return };
+        let labels = [label("pipeline", pipeline), label("outcome", outcome)];
+        metrics.runs_ended.add(1, &labels);
+        metrics.run_duration.record(took.as_secs_f64(), &labels);
+    }
+}
+
+/// Nothing more will come of the records of a bounded run: of one that was cancelled
+/// some while after its end.
+#[derive(Debug, Clone, Copy)]
+pub struct RunSettled<'a> {
+    pub pipeline: &'a str,
     pub read: u64,
     pub out: u64,
     pub filtered: u64,
     pub dead_lettered: u64,
 }
 
-impl RunEnded<'_> {
+impl RunSettled<'_> {
     pub fn emit(self) {
-        let Self { pipeline, outcome, took, read, out, filtered, dead_lettered } = self;
-        tracing::info!(pipeline, outcome, ?took, read, out, filtered, dead_lettered, "run ended");
+        let Self { pipeline, read, out, filtered, dead_lettered } = self;
+        tracing::info!(pipeline, read, out, filtered, dead_lettered, "run settled");
         let Some(metrics) = metrics::metrics() else { return };
-        let labels = [label("pipeline", pipeline), label("outcome", outcome)];
-        metrics.runs_ended.add(1, &labels);
-        metrics.run_duration.record(took.as_secs_f64(), &labels);
         for (result, records) in
             [("in", read), ("out", out), ("filtered", filtered), ("dead_lettered", dead_lettered)]
         {

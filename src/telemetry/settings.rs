@@ -2,7 +2,9 @@
 //!
 //! They are handed in: what reads the environment is `config`.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use super::unread;
 
 /// Where and how telemetry leaves the process. By default nowhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +25,8 @@ pub struct OtelConfig {
     /// Variables that are not understood, and what is wrong with them. They are
     /// passed over, as the specification asks: telemetry stops no work.
     pub problems: Vec<String>,
+    /// Variables that are set and that nothing here follows, and why.
+    pub unread: Vec<String>,
 }
 
 /// A collector's receiver of one signal.
@@ -34,6 +38,16 @@ pub struct Endpoint {
     pub headers: Vec<(String, String)>,
     pub timeout: Duration,
     pub gzip: bool,
+    pub tls: TlsFiles,
+}
+
+/// PEM files for a collector that is reached over TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Authorities to trust besides the system's.
+    pub authorities: Option<PathBuf>,
+    /// Our own certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +88,7 @@ impl Default for OtelConfig {
             spans: queue(Duration::from_secs(5)),
             log_records: queue(Duration::from_secs(1)),
             problems: Vec::new(),
+            unread: Vec::new(),
         }
     }
 }
@@ -81,13 +96,14 @@ impl Default for OtelConfig {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        let Self { url, protocol, timeout, gzip, .. } = self;
+        let Self { url, protocol, timeout, gzip, tls, .. } = self;
         f.debug_struct("Endpoint")
             .field("url", url)
             .field("protocol", protocol)
             .field("headers", &names)
             .field("timeout", timeout)
             .field("gzip", gzip)
+            .field("tls", tls)
             .finish()
     }
 }
@@ -119,6 +135,9 @@ impl OtelConfig {
         config.spans = reader.queue("BSP", config.spans);
         config.log_records = reader.queue("BLRP", config.log_records);
         config.problems = reader.problems;
+        if config.is_on() {
+            config.unread = unread::unread(variables);
+        }
         config
     }
 
@@ -222,13 +241,30 @@ impl<'a> Reader<'a> {
         let gzip = self
             .signal(signal, "COMPRESSION")
             .and_then(|(name, _)| self.one_of(&name, &["gzip", "none"]));
+        let tls = self.tls(signal);
         Some(Endpoint {
             url,
             protocol,
             headers,
             timeout: timeout.unwrap_or(Duration::from_secs(10)),
             gzip: gzip == Some("gzip"),
+            tls,
         })
+    }
+
+    fn tls(&mut self, signal: &str) -> TlsFiles {
+        let file = |name| self.signal(signal, name).map(|(_, path)| PathBuf::from(path));
+        let authorities = file("CERTIFICATE");
+        let client = match (file("CLIENT_CERTIFICATE"), file("CLIENT_KEY")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => {
+                let message = "needs OTEL_EXPORTER_OTLP_CLIENT_KEY, and that needs it";
+                self.problem("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", message);
+                None
+            }
+        };
+        TlsFiles { authorities, client }
     }
 
     /// Without a word the port tells: 4317 is gRPC's.
@@ -344,6 +380,27 @@ mod tests {
         );
         assert_eq!(config.traces.as_ref().map(|there| there.headers.len()), Some(1));
         assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn the_files_of_tls_are_those_of_the_signal_or_of_all() {
+        let config = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
+            ("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "other.pem"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "me.pem"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "key.pem"),
+            ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "key.pem"),
+        ]);
+        let tls = |endpoint: &Option<Endpoint>| endpoint.as_ref().unwrap().tls.clone();
+        assert_eq!(tls(&config.logs).authorities, Some("other.pem".into()));
+        let traces = TlsFiles {
+            authorities: Some("ca.pem".into()),
+            client: Some(("me.pem".into(), "key.pem".into())),
+        };
+        assert_eq!(tls(&config.traces), traces);
+        assert_eq!(tls(&config.metrics).client, None);
+        assert_eq!(config.problems.len(), 1, "a key without its certificate");
     }
 
     #[test]

@@ -178,11 +178,15 @@ impl StageTelemetry {
         }
     }
 
-    /// What was committed of the rows that failed an expectation.
+    /// How many rows of a committed transaction failed an expectation.
     pub fn unmet(&self, expectation: &str, rows: u64) {
         let Some(metrics) = self.metrics else { return };
         let [pipeline, stage] = self.labels.stage.clone();
-        metrics.unmet.add(rows, &[pipeline, stage, label("expectation", expectation)]);
+        let labels = [pipeline, stage, label("expectation", expectation)];
+        metrics.unmet.add(rows, &labels);
+        let [pipeline, stage, expectation] = labels;
+        let outcome = label("outcome", if rows == 0 { "passed" } else { "failed" });
+        metrics.quality_results.add(1, &[pipeline, stage, expectation, outcome]);
     }
 
     /// The open transaction was taken back.

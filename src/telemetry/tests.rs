@@ -154,6 +154,7 @@ fn what_is_committed_is_counted_once_and_what_is_taken_back_never() {
     let now = std::time::Duration::from_millis(1);
     telemetry.committed(&books, now, now);
     telemetry.unmet("positive", 0);
+    telemetry.unmet("positive", 2);
     telemetry.aborted();
     provider.force_flush().unwrap();
 
@@ -169,7 +170,8 @@ fn what_is_committed_is_counted_once_and_what_is_taken_back_never() {
         ("bytes.out", 70),
         ("consumed.messages", 10),
         ("sent.messages", 7),
-        ("quality.unmet", 0),
+        ("quality.unmet", 2),
+        ("quality.results", 2),
         ("transaction.aborts", 1),
     ] {
         assert_eq!(of(name), Some(expected), "{name} in {sums:?}");

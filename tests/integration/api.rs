@@ -203,6 +203,10 @@ fn an_upload_is_followed_to_its_end_and_topics_are_read_page_by_page() {
         ("end", &json!("complete"), &true.into())
     );
     assert_eq!((&run["books"]["in"], &run["books"]["out"]), (&1000.into(), &681.into()));
+    for stage in run["stages"].as_array().unwrap() {
+        assert!(stage["started"].is_string() && stage["ended"].is_string(), "{stage:#}");
+        assert!(stage["seconds"].as_f64().unwrap() >= 0.0, "{stage:#}");
+    }
 
     let records = format!("/api/v1/topics/{}/records", project.name("orders.loaded"));
     let (mut seen, mut cursor) = (0, String::new());
@@ -322,6 +326,7 @@ fn dead_letters_are_listed_and_sent_back_once() {
     let second = api.get(&format!("/api/v1/dead-letters?limit=1&cursor={next}")).expect(200);
     assert_ne!(second["dead_letters"][0]["position"], letter["position"]);
     assert_eq!(second["next"], Value::Null);
+    assert!(letter["timestamp"].as_i64() >= second["dead_letters"][0]["timestamp"].as_i64());
 
     let replay = "/api/v1/dead-letters/replay";
     assert_eq!(api.post(replay, &json!({})).problem(422), "unprocessable");

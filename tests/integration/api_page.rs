@@ -4,6 +4,8 @@ use std::{os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use crate::support::{Project, wait_until};
 
+/// Of the hub that the examples with a token are for.
+const TOKEN: &str = "s3cret";
 const PAGE: &str = include_str!("../../docs/api.md");
 
 /// The blocks of code with their language and the line that they begin at.
@@ -38,6 +40,11 @@ fn every_example_of_the_page_works() {
     up.env_remove("LINEAGE_HUB__LINEAGE__TOPIC");
     let mut hub = project.start_command(up);
     let api = hub.api();
+    // Beside it one that asks for a token.
+    let mut guarded = project.bare(&["api"]);
+    guarded.env_remove("LINEAGE_HUB__LINEAGE__TOPIC").env("LINEAGE_HUB__API__TOKEN", TOKEN);
+    let mut guarded_hub = project.start_command(guarded);
+    let guarded = guarded_hub.api();
 
     // `lineage-hub` in an example is the program that is tested.
     let program = project.bare(&[]).get_program().to_owned();
@@ -57,21 +64,24 @@ fn every_example_of_the_page_works() {
             other => panic!("docs/api.md:{line}: nobody runs `{other}`"),
         };
         let mut command = Command::new(program);
+        let hub = if text.contains("$TOKEN") { &guarded } else { &api };
         command
             .args([flag, &text])
             .env("PATH", &path)
-            .env("HUB", format!("http://{}", api.address));
+            .env("HUB", format!("http://{}", hub.address))
+            .env("TOKEN", TOKEN);
         command.current_dir(project.path("."));
         let done = project.run_command(command);
         assert_eq!(done.code, Some(0), "docs/api.md:{line}: {done:#?}");
         run += 1;
     }
-    assert!(run >= 8, "{run} examples");
+    assert!(run >= 13, "{run} examples");
     wait_until("what the examples began has ended", || {
         api.get("/api/v1/runs?kind=bounded&state=running").expect(200)["runs"]
             .as_array()
             .unwrap()
             .is_empty()
     });
+    guarded_hub.stop();
     hub.stop();
 }

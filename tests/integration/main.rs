@@ -13,6 +13,7 @@
 
 mod api;
 mod api_faults;
+mod api_limits;
 mod api_page;
 mod cli_errors;
 mod commands;
@@ -27,6 +28,7 @@ mod limits;
 mod lineage;
 mod replicas;
 mod runs;
+mod status;
 mod support;
 mod telemetry;
 mod topics;

@@ -1,7 +1,13 @@
 //! What reaches a collector: one trace from the start of a run to the forwarder's
 //! request, metrics that are the books, and nothing that anybody waits for.
 
-use std::{collections::BTreeSet, net::TcpListener, process::Command, time::Instant};
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    net::TcpListener,
+    process::Command,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::Value;
 
@@ -61,16 +67,59 @@ fn one_trace_leads_from_a_run_through_three_stages_to_the_forwarders_request() {
     let run = run_sample(&project, &collector.endpoint());
     assert_eq!(run["balanced"], true, "{run:#}");
     let id = run["id"].as_str().unwrap();
-    let sent = |spans: &[Span]| -> Option<Span> {
-        let of_run =
-            |span: &&Span| span.attributes.get("lineage_hub.run").is_some_and(|run| run == id);
-        spans.iter().find(of_run).cloned()
-    };
-    wait_until("the sender's span arrives", || sent(&collector.spans()).is_some());
+    wait_until("the sender's span arrives", || sender_of(&collector.spans(), id).is_some());
+    hub.stop();
+    let first = sender_of(&collector.spans(), id).unwrap();
+    assert_eq!(first.name, format!("send {}", project.name("raw.orders")));
+    check_trace(&project, &collector, &marquez, &first);
+    let lines = collector.lines();
+    let of_trace = lines.iter().filter(|line| line.trace == first.trace);
+    let bodies: BTreeSet<&str> = of_trace.map(|line| line.body.as_str()).collect();
+    assert!(bodies.contains("batch worked on"), "log lines name the trace: {bodies:?}");
+}
+
+#[test]
+fn a_caller_of_the_api_finds_its_own_trace_at_the_end_of_the_way() {
+    let (project, marquez) = project_with_backend("apitrace");
+    let collector = Collector::start();
+    let mut hub = start(&project, &["up"], &collector.endpoint());
+    let api = hub.api();
+    // Of this test alone, also where the collector is shared.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let (trace, caller) = (format!("{now:032x}"), "00f067aa0ba902b7");
+    let traceparent = format!("00-{trace}-{caller}-01");
+    let headers = [("content-type", "application/x-ndjson"), ("traceparent", traceparent.as_str())];
+    let upload = format!("/api/v1/pipeline/run?pipeline={}", project.pipeline());
+    let sample = std::fs::read(SAMPLE).unwrap();
+    let started = api.ask("POST", &upload, &headers, &sample).expect(202);
+    let id = started["run_id"].as_str().unwrap();
+    wait_until("the run is complete", || {
+        api.get(&format!("/api/v1/runs/{id}")).expect(200)["state"] == "complete"
+    });
+    wait_until("the sender's span arrives", || sender_of(&collector.spans(), id).is_some());
     hub.stop();
 
-    let first = sent(&collector.spans()).unwrap();
-    assert_eq!(first.name, format!("send {}", project.name("raw.orders")));
+    let spans = collector.spans();
+    let first = sender_of(&spans, id).unwrap();
+    assert_eq!(first.trace, trace);
+    let served = spans.iter().find(|span| span.id == first.parent).expect("the API's own span");
+    assert_eq!(served.name, "POST /api/v1/pipeline/run");
+    assert_eq!((served.trace.as_str(), served.parent.as_str()), (trace.as_str(), caller));
+    assert_eq!(served.attributes["http.response.status_code"], "202");
+    check_trace(&project, &collector, &marquez, &first);
+}
+
+/// The span of whoever sent the run.
+fn sender_of(spans: &[Span], run: &str) -> Option<Span> {
+    let is_of_run =
+        |span: &&Span| span.attributes.get("lineage_hub.run").is_some_and(|its| its == run);
+    spans.iter().find(is_of_run).cloned()
+}
+
+/// From the sender of the sample through three stages to the forwarder's request: one
+/// trace, with every record in it and every link to a span of it.
+#[track_caller]
+fn check_trace(project: &Project, collector: &Collector, marquez: &Marquez, first: &Span) {
     let posted = |spans: &[Span]| {
         spans.iter().any(|span| span.trace == first.trace && span.name == "POST lineage")
     };
@@ -80,15 +129,12 @@ fn one_trace_leads_from_a_run_through_three_stages_to_the_forwarders_request() {
     let ids: BTreeSet<&str> = trace.iter().map(|span| span.id.as_str()).collect();
     let named = |name: &str| trace.iter().filter(|span| span.name == name).collect::<Vec<_>>();
     let mut before = BTreeSet::from([first.id.as_str()]);
-    for topic in ["raw.orders", "orders.extracted", "orders.transformed"] {
+    for (topic, expected) in
+        [("raw.orders", 1000), ("orders.extracted", 997), ("orders.transformed", 681)]
+    {
         let batches = named(&format!("process {}", project.name(topic)));
         let records = batches.iter().map(|span| &span.attributes["messaging.batch.message_count"]);
         let records: u64 = records.map(|count| count.parse::<u64>().unwrap()).sum();
-        let expected = match topic {
-            "raw.orders" => 1000,
-            "orders.extracted" => 997,
-            _ => 681,
-        };
         assert_eq!(records, expected, "records of {topic} in the trace");
         for batch in &batches {
             assert!(before.contains(batch.parent.as_str()), "{batch:?} hangs in the air");
@@ -106,10 +152,6 @@ fn one_trace_leads_from_a_run_through_three_stages_to_the_forwarders_request() {
     let told = marquez.arrivals().into_iter().filter_map(|arrival| arrival.traceparent);
     let told: Vec<String> = told.collect();
     assert!(told.iter().any(|header| header.contains(&first.trace)), "the backend gets the trace");
-    let lines = collector.lines();
-    let of_trace = lines.iter().filter(|line| line.trace == first.trace);
-    let bodies: BTreeSet<&str> = of_trace.map(|line| line.body.as_str()).collect();
-    assert!(bodies.contains("batch worked on"), "log lines name the trace: {bodies:?}");
 }
 
 #[test]
@@ -153,9 +195,69 @@ fn the_metrics_are_the_books_of_the_run() {
     assert_eq!(total(&ended), 1, "one of the two trackers has ended it: {ended:?}");
     assert_eq!(ended.iter().find(|sum| sum.value == 1).unwrap().attributes["outcome"], "complete");
     assert_eq!(total(&collector.sums("lineage_hub.run.started", &pipeline)), 1);
+    let durations = collector.sums("lineage_hub.run.duration", &pipeline);
+    assert_eq!(total(&durations), 1, "{durations:?}");
+    let records = |result: &str| {
+        let mut sums = collector.sums("lineage_hub.run.records", &pipeline);
+        sums.retain(|sum| sum.attributes["result"] == result);
+        total(&sums)
+    };
+    assert_eq!((records("in"), records("out")), (1000, 681));
+    // However many transactions there were.
+    let results = collector.sums("lineage_hub.quality.results", &pipeline);
+    for name in ["known currency", "has items", "positive quantities"] {
+        let passed = |sum: &Sum| {
+            sum.attributes["expectation"] == name && sum.attributes["outcome"] == "passed"
+        };
+        assert!(results.iter().any(|sum| passed(sum) && sum.value > 0), "{name}: {results:?}");
+    }
     let backend = project.name("marquez");
     let settled = collector.sums("lineage_hub.forward.events", &backend);
     assert!(total(&settled) >= 8, "START and COMPLETE of the run and its stages: {settled:?}");
+}
+
+#[test]
+fn runs_that_are_cancelled_or_break_off_are_counted_as_aborted() {
+    let project = Project::with_topics("aborted");
+    let collector = Collector::start();
+    let mut hub = start(&project, &["up", "--no-forward"], &collector.endpoint());
+    let api = hub.api();
+    let pipeline = project.pipeline();
+    let aborted = || {
+        let mut ended = collector.sums("lineage_hub.run.ended", &pipeline);
+        ended.retain(|sum| sum.attributes["outcome"] == "aborted");
+        total(&ended)
+    };
+    // Half an upload, and the client goes.
+    let upload = format!("/api/v1/pipeline/run?pipeline={pipeline}");
+    let headers = [("content-type", "application/x-ndjson"), ("content-length", "1000")];
+    let mut half = api.send_head("POST", &upload, &headers);
+    half.write_all(b"{}\n").unwrap();
+    wait_until("it is there", || {
+        !api.get("/api/v1/runs?kind=bounded").expect(200)["runs"].as_array().unwrap().is_empty()
+    });
+    drop(half);
+    wait_until("the one that broke off is counted", || aborted() == 1);
+
+    // Its records come in while it is cancelled.
+    let headers = [("content-type", "application/x-ndjson"), ("content-length", "1000")];
+    let mut stream = api.send_head("POST", &upload, &headers);
+    stream.write_all(b"{}\n{}\n").unwrap();
+    let mut running = Value::Null;
+    wait_until("it is running", || {
+        let runs = api.get("/api/v1/runs?kind=bounded&state=running").expect(200);
+        running = runs["runs"][0]["id"].clone();
+        running.is_string()
+    });
+    api.delete(&format!("/api/v1/runs/{}", running.as_str().unwrap())).expect(202);
+    wait_until("the cancelled one is counted", || aborted() == 2);
+    let settled = || {
+        let mut sums = collector.sums("lineage_hub.run.records", &pipeline);
+        sums.retain(|sum| sum.attributes["result"] == "in");
+        total(&sums)
+    };
+    wait_until("its books are closed", || settled() == 2);
+    hub.stop();
 }
 
 #[test]

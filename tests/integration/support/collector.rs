@@ -36,7 +36,7 @@ pub(crate) struct Span {
     pub(crate) attributes: Attributes,
 }
 
-/// The last point of one series of a counter.
+/// The last point of one series of a counter, or how much a histogram has counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Sum {
     pub(crate) attributes: Attributes,
@@ -192,12 +192,23 @@ impl Kept {
             let resource = attributes(&part.resource.unwrap_or_default().attributes);
             let metrics = part.scope_metrics.into_iter().flat_map(|scope| scope.metrics);
             for metric in metrics {
-                let Some(Data::Sum(sum)) = metric.data else { continue };
-                for point in sum.data_points {
-                    let Some(Number::AsInt(value)) = point.value else { continue };
+                let mut keep = |pairs: &[KeyValue], value| {
                     let instance = resource["service.instance.id"].clone();
-                    let key = (instance, metric.name.clone(), attributes(&point.attributes));
-                    self.sums.insert(key, u64::try_from(value).unwrap());
+                    self.sums.insert((instance, metric.name.clone(), attributes(pairs)), value);
+                };
+                match metric.data {
+                    Some(Data::Sum(sum)) => {
+                        for point in sum.data_points {
+                            let Some(Number::AsInt(value)) = point.value else { continue };
+                            keep(&point.attributes, u64::try_from(value).unwrap());
+                        }
+                    }
+                    Some(Data::Histogram(histogram)) => {
+                        for point in histogram.data_points {
+                            keep(&point.attributes, point.count);
+                        }
+                    }
+                    _ => {}
                 }
             }
         }
@@ -250,11 +261,14 @@ impl Kept {
             for metric in
                 list(&part["scopeMetrics"]).iter().flat_map(|scope| list(&scope["metrics"]))
             {
-                for point in list(&metric["sum"]["dataPoints"]) {
-                    let name = text(&metric["name"]);
-                    let key = (instance.clone(), name, attributes(&point["attributes"]));
-                    let value = point["asInt"].as_str().and_then(|value| value.parse().ok());
-                    self.sums.insert(key, value.unwrap_or_default());
+                let (sums, histograms) = (&metric["sum"], &metric["histogram"]);
+                for (points, value) in [(sums, "asInt"), (histograms, "count")] {
+                    for point in list(&points["dataPoints"]) {
+                        let name = text(&metric["name"]);
+                        let key = (instance.clone(), name, attributes(&point["attributes"]));
+                        let value = point[value].as_str().and_then(|value| value.parse().ok());
+                        self.sums.insert(key, value.unwrap_or_default());
+                    }
                 }
             }
         }
