@@ -181,7 +181,7 @@ fn offsets_of_an_old_generation_are_refused() {
 
 #[test]
 fn consume_transform_produce_is_exactly_once_over_aborts_and_restarts() {
-    const RECORDS: usize = 200;
+    const RECORDS: usize = 80;
     let broker = TestBroker::ephemeral();
     for topic in ["in", "out"] {
         broker.create_topic(topic, 2);

@@ -96,7 +96,7 @@ fn stages_killed() {
     }
     let run = run.settle(&project);
     let each = stages.each_ref().map(|stage| stage.kills);
-    stages.into_iter().for_each(Supervised::stop);
+    stages.into_iter().for_each(|stage| stage.stop(&project));
     println!("killed {each:?} times");
     run.check(&project, each.iter().sum());
 }

@@ -93,7 +93,7 @@ fn outage() -> Duration {
 }
 
 /// Kills of the forwarder in the outage, and as many after it.
-const KILLS: u32 = 3;
+const KILLS: u32 = 2;
 
 /// Stages run on while the backend is away, and the forwarder is killed again and
 /// again, before the backend is back and after: everything arrives, in the order

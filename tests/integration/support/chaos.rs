@@ -1,8 +1,8 @@
 //! Ends processes at random moments, and starts them again.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use super::{Hub, Project};
+use super::{Hub, Project, books::holders, wait_until};
 
 /// xorshift64: same seed, same moments.
 pub(crate) struct Random(u64);
@@ -34,12 +34,15 @@ pub(crate) struct Supervised {
     stage: String,
     hub: Hub,
     pub(crate) kills: usize,
+    /// The runs that the last one killed left open.
+    orphans: BTreeSet<String>,
 }
 
 impl Supervised {
     /// A named replica: its restart gets its partitions at once.
     pub(crate) fn start(project: &Project, stage: &str) -> Self {
-        Self { stage: stage.to_owned(), hub: Self::process(project, stage), kills: 0 }
+        let hub = Self::process(project, stage);
+        Self { stage: stage.to_owned(), hub, kills: 0, orphans: BTreeSet::new() }
     }
 
     fn process(project: &Project, stage: &str) -> Hub {
@@ -51,10 +54,20 @@ impl Supervised {
         assert!(self.hub.is_running(), "{} ended by itself", self.stage);
         self.hub.kill();
         self.kills += 1;
+        self.orphans = self.holding(project);
         self.hub = Self::process(project, &self.stage);
     }
 
-    pub(crate) fn stop(self) {
+    fn holding(&self, project: &Project) -> BTreeSet<String> {
+        holders(project, &self.stage).into_iter().map(|(run, _)| run).collect()
+    }
+
+    /// Once the last one has taken over what those before it left: one that goes
+    /// before it has its partitions leaves their end to whoever comes next.
+    pub(crate) fn stop(self, project: &Project) {
+        wait_until(&format!("{} has taken over", self.stage), || {
+            self.holding(project).is_disjoint(&self.orphans)
+        });
         self.hub.stop();
     }
 }
