@@ -70,12 +70,7 @@ impl Tail {
             .set("fetch.wait.max.ms", "20")
             .set("enable.partition.eof", "true");
         let consumer: BaseConsumer = config.create().unwrap();
-        let mut partitions = 0;
-        wait_until(&format!("topic {topic} is there"), || {
-            let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).unwrap();
-            partitions = metadata.topics()[0].partitions().len();
-            partitions > 0
-        });
+        let partitions = partitions(&consumer, topic);
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions as i32 {
             list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
@@ -161,6 +156,20 @@ fn own(message: &impl Message) -> Read {
     }
 }
 
+/// How many partitions a topic has, once it is there. Now and then librdkafka leaves
+/// a fresh client's question without an answer; the next one gets one.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> usize {
+    let mut partitions = 0;
+    wait_until(&format!("topic {topic} is there"), || {
+        match consumer.fetch_metadata(Some(topic), Duration::from_secs(5)) {
+            Ok(metadata) => partitions = metadata.topics()[0].partitions().len(),
+            Err(error) => eprintln!("asking for {topic}: {error}"),
+        }
+        partitions > 0
+    });
+    partitions
+}
+
 /// What a group has committed for each partition of a topic: offset and metadata.
 pub(crate) fn committed(
     cluster: &Cluster,
@@ -170,10 +179,9 @@ pub(crate) fn committed(
     let mut config = cluster.client();
     config.set("group.id", group).set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create().unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).unwrap();
     let mut wanted = TopicPartitionList::new();
-    for partition in metadata.topics()[0].partitions() {
-        wanted.add_partition(topic, partition.id());
+    for partition in 0..partitions(&consumer, topic) as i32 {
+        wanted.add_partition(topic, partition);
     }
     let found = consumer.committed_offsets(wanted, TIMEOUT).unwrap();
     let offset = |offset| match offset {
