@@ -31,7 +31,9 @@ fn stages_that_are_killed_again_and_again_lose_and_repeat_nothing() {
     orders::wait(&project, &workload);
     let kills = stages.each_ref().map(|stage| stage.kills);
     println!("killed {kills:?} times");
-    stages.into_iter().for_each(|stage| stage.stop(&project));
+    for stage in stages {
+        stage.stop(&project);
+    }
 
     orders::check(&project, &workload);
     let books = Books::check(&project);

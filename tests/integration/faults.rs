@@ -96,7 +96,9 @@ fn stages_killed() {
     }
     let run = run.settle(&project);
     let each = stages.each_ref().map(|stage| stage.kills);
-    stages.into_iter().for_each(|stage| stage.stop(&project));
+    for stage in stages {
+        stage.stop(&project);
+    }
     println!("killed {each:?} times");
     run.check(&project, each.iter().sum());
 }
