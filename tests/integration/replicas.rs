@@ -15,6 +15,9 @@ use crate::support::{
 /// Of the first topic.
 const PARTITIONS: usize = 4;
 
+/// Members look often whether the group moves on, for a session is four heartbeats.
+const QUICK: &str = "stage: { session_timeout: 6s }\n";
+
 /// The stages behind the first, each in a process.
 fn start_others(project: &Project) -> [Hub; 2] {
     ["transform", "load"].map(|stage| start_stage(project, stage))
@@ -79,9 +82,10 @@ fn replicas_that_stop_or_die_leave_their_partitions_to_the_others() {
 #[test]
 fn rebalances_every_second_lose_and_repeat_nothing() {
     const REPLICAS_MAX: usize = 4;
-    const CHANGES_MIN: u32 = 10;
+    const CHANGES_MIN: u32 = 8;
     const RUNS_MIN: usize = 4;
     let project = Project::with_topics("rebalance");
+    project.write("hub.yaml", QUICK);
     let mut random = Random::new("rebalances");
     let others = start_others(&project);
     let mut replicas = vec![start_stage(&project, "extract")];
@@ -118,6 +122,7 @@ fn rebalances_every_second_lose_and_repeat_nothing() {
 #[test]
 fn replicas_and_tasks_in_one_process_share_the_work() {
     let project = Project::with_topics("tasks");
+    project.write("hub.yaml", QUICK);
     let hub = project.start(&["up", "--no-forward", "--replicas", "extract=2", "--tasks", "2"]);
     let sender = Sender::start(&project, 10_000, 6, 2_000);
     // Four tasks for four partitions.

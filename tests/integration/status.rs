@@ -41,8 +41,8 @@ fn states(rows: &[Value]) -> Vec<(String, String)> {
 
 #[test]
 fn where_all_is_well_it_says_so() {
-    let ((_marquez, marquez), (_collector, collector)) = (listen(), listen());
-    let project = with_backend("statusok", marquez);
+    let ((marquez, port), (_collector, collector)) = (listen(), listen());
+    let project = with_backend("statusok", port);
     let hub = project.start(&["up"]);
     let mut done = status(&project, &[], collector);
     wait_until("all is well", || {
@@ -61,6 +61,8 @@ fn where_all_is_well_it_says_so() {
     let extract = rows.iter().find(|row| row["name"] == project.stage("extract").as_str());
     assert_eq!(extract.unwrap()["members"], 1);
     assert!(extract.unwrap()["lag"].is_u64() && extract.unwrap()["remedy"].is_null());
+    // Or the stop would hear out the request that nobody answers.
+    drop(marquez);
     hub.stop();
 }
 
