@@ -11,6 +11,7 @@ use super::{
     ApiError,
     app::{App, Shared, asked},
     extract::{self, Query},
+    feed,
     page::{self, PageParams},
     start,
 };
@@ -20,7 +21,7 @@ use crate::{
     lineage::ids,
     pipeline::{Route, StagePlan},
     record::{Position, Topic},
-    runs::{Replay, ReplayError},
+    runs::{Replay, ReplayError, Runs},
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -187,6 +188,10 @@ pub(super) async fn replay_letters(
             Ok(replayed)
         })
         .await?;
+    // So that who follows the runs finds them.
+    let ids: Vec<Uuid> = replayed.iter().filter_map(|sent| sent.run_id).collect();
+    let are_known = |runs: &Runs| ids.iter().all(|id| runs.run(*id).is_some());
+    app.feed.wait_until(feed::SETTLE, are_known).await;
     Ok(Json(Replayed { replayed }))
 }
 

@@ -18,6 +18,8 @@ use crate::{
     runtime::{Backoff, Shutdown},
 };
 
+/// Longest that an answer waits until the feed tells what has been done.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
 /// How long one look into the topic waits for a record.
 const LOOK: Duration = Duration::from_millis(100);
 /// Records folded under one lock, so that those who ask need not wait long.

@@ -19,6 +19,7 @@ use super::{
     ApiError,
     app::Shared,
     extract::{Path, Query},
+    feed,
     page::{self, PageParams},
     stream::{self as events, EventStream},
     views::{Run, RunSummary},
@@ -31,8 +32,6 @@ use crate::{
 /// Between two states of a run on a stream, so that a run of many transactions
 /// does not send each.
 const EVERY: Duration = Duration::from_millis(200);
-/// Longest that an answer waits for the feed to tell of what it did itself.
-const SETTLE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -245,7 +244,7 @@ pub(super) async fn cancel_run(
         }
     }
     let is_ended = |runs: &Runs| runs.run(id).is_some_and(|run| run.state.is_ended());
-    app.feed.wait_until(SETTLE, is_ended).await;
+    app.feed.wait_until(feed::SETTLE, is_ended).await;
     let run = app.runs(|runs| view(runs, id).map(|run| Json(Run::of(&run))))??;
     Ok((StatusCode::ACCEPTED, run).into_response())
 }

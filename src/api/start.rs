@@ -10,7 +10,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use axum::{
@@ -30,6 +29,7 @@ use super::{
     ApiError,
     app::Shared,
     extract::{self, Query},
+    feed,
     sending::{self, Job, Pieces},
 };
 use crate::{
@@ -45,8 +45,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_BYTES_MAX: usize = 255;
 /// Records of one sample.
 const SAMPLE_MAX: usize = 100_000;
-/// Longest that an answer waits for the feed to tell of the run.
-const SETTLE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -238,7 +236,7 @@ async fn begin(
     };
     let is_told =
         |runs: &Runs| runs.run(id).is_some_and(|run| run.total.is_some() || run.state.is_ended());
-    app.feed.wait_until(SETTLE, is_told).await;
+    app.feed.wait_until(feed::SETTLE, is_told).await;
     Ok(answer(id, Some(sent)))
 }
 
