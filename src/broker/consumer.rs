@@ -369,15 +369,17 @@ impl ConsumerContext for GroupContext {
             consumer::Rebalance::Revoke(given_up) => {
                 let partitions: Vec<i32> = partitions(given_up);
                 let settled = if client.assignment_lost() {
+                    // Before the hook, which may wait: others commit by now.
                     self.count_loss();
                     (self.on_revoke)(Revocation::Lost(&partitions));
                     false
                 } else {
-                    (self.on_revoke)(Revocation::Asked(&partitions))
+                    let settled = (self.on_revoke)(Revocation::Asked(&partitions));
+                    if !settled {
+                        self.count_loss();
+                    }
+                    settled
                 };
-                if !settled {
-                    self.count_loss();
-                }
                 self.note(Rebalance::Revoked { partitions, settled });
             }
             consumer::Rebalance::Error(error) => {

@@ -41,6 +41,18 @@ pub fn extract(header: &[u8]) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
+/// What a span begins under: `parent`, or nothing.
+pub fn under(parent: Option<SpanContext>) -> Context {
+    parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent))
+}
+
+/// The first of them, where all are of one trace.
+pub fn shared(contexts: &[SpanContext]) -> Option<SpanContext> {
+    let first = contexts.first()?;
+    let is_one = contexts.iter().all(|other| other.trace_id() == first.trace_id());
+    is_one.then(|| first.clone())
+}
+
 /// Writes a header.
 pub fn inject(context: &SpanContext) -> Header {
     let mut header = [0; LENGTH];

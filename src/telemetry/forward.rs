@@ -68,14 +68,7 @@ impl Request {
         let span = super::tracer().map(|tracer| {
             let contexts: Vec<SpanContext> =
                 headers.flatten().filter_map(context::extract).collect();
-            let parent = match contexts.first() {
-                Some(first)
-                    if contexts.iter().all(|other| other.trace_id() == first.trace_id()) =>
-                {
-                    Context::new().with_remote_span_context(first.clone())
-                }
-                _ => Context::new(),
-            };
+            let parent = context::under(context::shared(&contexts));
             let builder = SpanBuilder::from_name("POST lineage")
                 .with_kind(SpanKind::Client)
                 .with_attributes([

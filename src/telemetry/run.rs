@@ -32,9 +32,7 @@ impl RunSpan {
             metrics.runs_started.add(1, &[label("pipeline", pipeline)]);
         }
         Self(super::tracer().map(|tracer| {
-            let parent = parent.and_then(context::extract).map_or_else(Context::new, |parent| {
-                Context::new().with_remote_span_context(parent)
-            });
+            let parent = context::under(parent.and_then(context::extract));
             let builder = SpanBuilder::from_name(format!("send {topic}"))
                 .with_kind(SpanKind::Producer)
                 .with_attributes([

@@ -19,9 +19,7 @@ impl Served {
     /// `parent`: the header `traceparent` of the request, where it has one.
     pub fn start(method: &str, route: &str, parent: Option<&[u8]>) -> Self {
         Self(super::tracer().map(|tracer| {
-            let parent = parent.and_then(context::extract).map_or_else(Context::new, |parent| {
-                Context::new().with_remote_span_context(parent)
-            });
+            let parent = context::under(parent.and_then(context::extract));
             let builder = SpanBuilder::from_name(format!("{method} {route}"))
                 .with_kind(SpanKind::Server)
                 .with_attributes([

@@ -133,14 +133,7 @@ impl StageTelemetry {
         headers: impl Iterator<Item = Option<&'a [u8]>>,
     ) -> BatchSpan {
         let contexts = sampled(headers);
-        let parent = match contexts.as_slice() {
-            [first, others @ ..]
-                if others.iter().all(|other| other.trace_id() == first.trace_id()) =>
-            {
-                Context::new().with_remote_span_context(first.clone())
-            }
-            _ => Context::new(),
-        };
+        let parent = context::under(context::shared(&contexts));
         let one_trace = parent.has_active_span();
         let mut attributes = self.labels.consumed.to_vec();
         attributes.extend(

@@ -19,8 +19,9 @@
 //! # Not here
 //!
 //! Rebalances as the group's protocol makes them: each stage is one task that
-//! holds all partitions, until [`TestDriver::hand_over`] or [`TestDriver::take_over`]. What tasks that run
-//! at the same time do to each other needs a broker.
+//! holds all partitions, until [`TestDriver::hand_over`] or
+//! [`TestDriver::take_over`]. What tasks that run at the same time do to each
+//! other needs a broker.
 
 mod error;
 mod memory;
@@ -224,11 +225,7 @@ impl TestDriver {
     pub fn take_over(&mut self, stage: &str, partitions: &[i32]) {
         let now = self.now();
         let seat = self.seat_mut(stage);
-        let mut other = Seat::join(seat.parts().clone(), 1)
-            .unwrap_or_else(|error| panic!("no other replica of `{stage}` starts: {error}"));
-        other.reassign(partitions, now);
-        while other.poll(now) {}
-        other.finish(now);
+        seat.stand_in(partitions, now);
         let left: Vec<i32> =
             seat.held().into_iter().filter(|held| !partitions.contains(held)).collect();
         seat.reassign(&left, now);
@@ -239,12 +236,8 @@ impl TestDriver {
     pub fn hand_over(&mut self, stage: &str, partitions: &[i32]) {
         let now = self.now();
         let seat = self.seat_mut(stage);
-        let mut other = Seat::join(seat.parts().clone(), 1)
-            .unwrap_or_else(|error| panic!("no other replica of `{stage}` starts: {error}"));
         seat.give_up(partitions, now);
-        other.reassign(partitions, now);
-        while other.poll(now) {}
-        other.finish(now);
+        seat.stand_in(partitions, now);
     }
 
     /// The next such call of a stage's producer fails. Several are kept, and

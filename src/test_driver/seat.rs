@@ -226,6 +226,15 @@ impl Seat {
         }
     }
 
+    /// Another replica takes `partitions`, works off what waits there and stops cleanly.
+    pub(super) fn stand_in(&self, partitions: &[i32], now: Instant) {
+        let mut other = Self::join(self.parts.clone(), 1)
+            .unwrap_or_else(|error| panic!("no other replica starts: {error}"));
+        other.reassign(partitions, now);
+        while other.poll(now) {}
+        other.finish(now);
+    }
+
     /// The partitions that it holds.
     pub(super) fn held(&self) -> Vec<i32> {
         self.positions.keys().copied().collect()

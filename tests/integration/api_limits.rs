@@ -136,19 +136,13 @@ fn the_hub_is_not_ready_without_a_topic_and_says_which() {
 #[test]
 fn the_hub_is_not_ready_with_too_much_lineage_waiting() {
     let project = Project::with_topics("backlog");
-    let backend = project.name("file");
-    let path = project.path("lineage.ndjson");
-    let settings = format!(
-        "forward: {{ backends: {{ {backend}: {{ type: file, path: \"{}\" }} }} }}\n",
-        path.display()
-    );
-    project.write("hub.yaml", &settings);
+    project.lineage_to_file();
     let mut hub = api_alone(&project, &[("BACKLOG_MAX", "2")]);
     let api = hub.api();
     for number in 0..3 {
         assert_eq!(api.post("/api/v1/lineage", &event(&format!("r-{number}"), 0)).status, 201);
     }
-    let check = not_ready(&api, &format!("forwarder {backend}"));
+    let check = not_ready(&api, &format!("forwarder {}", project.name("file")));
     assert_eq!(check, "3 events wait, over `api.backlog_max` (2)");
     let forwarder = project.start(&["forward"]);
     wait_until("it is ready again", || api.get("/ready").status == 200);

@@ -4,16 +4,9 @@ use serde_json::Value;
 
 use crate::support::{Project, orders, project::STAGES, reading::read_all};
 
-/// Lineage goes to a file, by a consumer group of this test's own.
 fn with_lineage_file(test: &str) -> Project {
     let project = Project::new(test);
-    let backend = project.name("file");
-    let path = project.path("lineage.ndjson");
-    let settings = format!(
-        "forward: {{ backends: {{ {backend}: {{ type: file, path: \"{}\" }} }} }}\n",
-        path.display()
-    );
-    project.write("hub.yaml", &settings);
+    project.lineage_to_file();
     project
 }
 

@@ -50,6 +50,22 @@ fn assert_valid(registry: &Registry<'_>, schema: &str, value: &Value) {
     assert!(errors.is_empty(), "{schema}: {errors:#?}\n{value:#}");
 }
 
+/// A valid event with holes for what changes from version to version, and its time.
+pub(crate) fn golden(bytes: &[u8], producer: &str) -> Value {
+    let event: Value = serde_json::from_slice(bytes).unwrap();
+    assert_event_valid(&schemas(), &event);
+    let text = String::from_utf8(bytes.to_vec()).unwrap().replace(producer, "[producer]");
+    let mut event: Value = serde_json::from_str(&text).unwrap();
+    for (hole, name) in [
+        ("/eventTime", "[time]"),
+        ("/run/facets/processing_engine/version", "[version]"),
+        ("/run/facets/processing_engine/openlineageAdapterVersion", "[version]"),
+    ] {
+        *event.pointer_mut(hole).unwrap() = name.into();
+    }
+    event
+}
+
 /// Holds an event against the core schema, and each facet against the schema
 /// that it names and the key that this schema gives it; counts the facets.
 pub(crate) fn assert_event_valid(registry: &Registry<'_>, event: &Value) -> usize {

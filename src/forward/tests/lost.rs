@@ -11,6 +11,7 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
+    down_at_first,
     memory::{MemoryBackend, MemoryTopic},
     passing, start, takes_all,
 };
@@ -49,11 +50,7 @@ async fn a_lost_partition_is_dropped_and_the_others_go_on() {
 /// owner of a partition must not send beside this one.
 #[tokio::test(start_paused = true)]
 async fn a_partition_is_given_up_also_while_the_window_is_full() {
-    let down = Arc::new(AtomicBool::new(true));
-    let backend = MemoryBackend::new({
-        let down = down.clone();
-        move |_| if down.load(Ordering::Relaxed) { Err(passing()) } else { Ok(()) }
-    });
+    let (down, backend) = down_at_first();
     let topic = MemoryTopic::default();
     topic.write_events(3, &["a START", "b START"]);
     topic.write_events(3, &["c START"]);

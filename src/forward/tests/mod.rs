@@ -84,6 +84,16 @@ fn answer(status: u16) -> Answer {
     Answer::new(status, "<html>")
 }
 
+/// One that takes nothing until the flag is cleared.
+fn down_at_first() -> (Arc<AtomicBool>, MemoryBackend) {
+    let down = Arc::new(AtomicBool::new(true));
+    let backend = MemoryBackend::new({
+        let down = down.clone();
+        move |_| if down.load(Ordering::Relaxed) { Err(passing()) } else { Ok(()) }
+    });
+    (down, backend)
+}
+
 fn takes_all() -> MemoryBackend {
     MemoryBackend::new(|_| Ok(()))
 }
@@ -369,11 +379,7 @@ async fn a_backend_without_batches_is_asked_once_and_served_one_by_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_window_stops_reading_until_there_is_room() {
-    let down = Arc::new(AtomicBool::new(true));
-    let backend = MemoryBackend::new({
-        let down = down.clone();
-        move |_| if down.load(Ordering::Relaxed) { Err(passing()) } else { Ok(()) }
-    });
+    let (down, backend) = down_at_first();
     let topic = MemoryTopic::default();
     for run in 0..10 {
         topic.write_events(3, &[&format!("run{run} START")]);

@@ -99,6 +99,17 @@ impl Project {
         fs::write(path, text).unwrap();
     }
 
+    /// Lineage goes to a file, by a consumer group of this project's own.
+    pub(crate) fn lineage_to_file(&self) {
+        let backend = self.name("file");
+        let path = self.path("lineage.ndjson");
+        let settings = format!(
+            "forward: {{ backends: {{ {backend}: {{ type: file, path: \"{}\" }} }} }}\n",
+            path.display()
+        );
+        self.write("hub.yaml", &settings);
+    }
+
     /// Replaces text of a file, which must be there.
     #[track_caller]
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
