@@ -15,4 +15,5 @@ cd embedded-kafka
 corpus=../target/fuzz/corpus artifacts=../target/fuzz/artifacts/
 mkdir -p "$corpus" "$artifacts"
 cargo fuzz run --target-dir ../target/fuzz --sanitizer none request "$corpus" -- \
-  "-max_total_time=$seconds" "-artifact_prefix=$artifacts" -rss_limit_mb=2048 -print_final_stats=1
+  "-max_total_time=$seconds" "-artifact_prefix=$artifacts" -rss_limit_mb=2048 -print_final_stats=1 \
+  2>&1 | grep -vE '^(".*" # Uses: |###### .*dictionary)'
