@@ -76,7 +76,7 @@ impl Default for Config {
             connections_max: 1_000,
             request_bytes_max: 100 << 20,
             request_bytes_in_flight_max: 256 << 20,
-            fetch_bytes_max: 16 << 20,
+            fetch_bytes_max: 4 << 20,
             fetch_wait_max: Duration::from_secs(30),
             group_initial_delay: Duration::ZERO,
             session_timeout_min: Duration::from_millis(100),

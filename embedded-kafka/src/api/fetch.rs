@@ -20,7 +20,7 @@ use crate::log::batch::LEADER_EPOCH;
 use crate::log::{Partition, Slice};
 
 /// First version that names topics by their ids.
-const TOPIC_IDS_SINCE: i16 = 13;
+pub(crate) const TOPIC_IDS_SINCE: i16 = 13;
 
 const READ_COMMITTED: i8 = 1;
 

@@ -14,6 +14,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub(crate) const HEADER_BYTES: usize = 61;
 /// Bytes before the part that the batch length counts.
 pub(crate) const LENGTH_PREFIX_BYTES: usize = 12;
+/// Bytes of a header up to the last that the log sets.
+pub(crate) const STAMP_BYTES: usize = 16;
 /// There is one leader for ever.
 pub(crate) const LEADER_EPOCH: i32 = 0;
 /// A batch that no idempotent producer wrote.
@@ -143,21 +145,24 @@ pub(crate) fn sequence_after(sequence: i32, by: i32) -> i32 {
     if sequence > i32::MAX - by { by - (i32::MAX - sequence) - 1 } else { sequence + by }
 }
 
-/// Copies a checked batch to the end of `into` with the offset that the log gives it.
-pub(crate) fn stamp(batch: &[u8], base_offset: i64, into: &mut Vec<u8>) {
-    let start = into.len();
-    into.extend_from_slice(batch);
-    into[start..start + 8].copy_from_slice(&base_offset.to_be_bytes());
-    into[start + 12..start + 16].copy_from_slice(&LEADER_EPOCH.to_be_bytes());
+/// The first bytes of a checked batch with the offset that the log gives it; the
+/// others stay as they came.
+pub(crate) fn stamp(batch: &[u8], base_offset: i64) -> [u8; STAMP_BYTES] {
+    let mut stamped = array(batch, 0);
+    stamped[..8].copy_from_slice(&base_offset.to_be_bytes());
+    stamped[12..].copy_from_slice(&LEADER_EPOCH.to_be_bytes());
+    stamped
 }
 
-/// Sets the greatest timestamp to the time of the append, as a topic with
-/// `message.timestamp.type=LogAppendTime` asks, and renews the checksum.
-pub(crate) fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
-    let attributes = i16::from_be_bytes(array(batch, 21)) | ATTRIBUTE_LOG_APPEND_TIME;
+/// A batch whose greatest timestamp is the time of the append, as a topic with
+/// `message.timestamp.type=LogAppendTime` asks.
+pub(crate) fn with_append_time(batch: &[u8], now_ms: i64) -> Vec<u8> {
+    let mut batch = batch.to_vec();
+    let attributes = i16::from_be_bytes(array(&batch, 21)) | ATTRIBUTE_LOG_APPEND_TIME;
     batch[21..23].copy_from_slice(&attributes.to_be_bytes());
     batch[35..43].copy_from_slice(&now_ms.to_be_bytes());
-    seal(batch);
+    seal(&mut batch);
+    batch
 }
 
 /// Writes the checksum of a batch whose other fields are set.
@@ -256,8 +261,8 @@ mod tests {
 
     #[test]
     fn a_stamped_batch_keeps_its_checksum() {
-        let mut stamped = Vec::new();
-        stamp(&marker(7, 3, true, 1_000), 42, &mut stamped);
+        let marker = marker(7, 3, true, 1_000);
+        let stamped = [&stamp(&marker, 42)[..], &marker[STAMP_BYTES..]].concat();
         assert_eq!(Header::check(&stamped).unwrap().base_offset, 42);
     }
 

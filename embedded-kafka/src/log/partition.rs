@@ -47,7 +47,6 @@ pub(super) struct Log {
     pub(super) active_unsynced: bool,
     /// Compaction has seen everything before this offset.
     pub(super) compacted_to: i64,
-    scratch: Vec<u8>,
 }
 
 /// A fetch that waits.
@@ -355,7 +354,6 @@ impl Log {
             unsynced: Vec::new(),
             active_unsynced: false,
             compacted_to: 0,
-            scratch: Vec::new(),
         }
     }
 
@@ -379,15 +377,18 @@ impl Log {
     fn write(&mut self, batch: &[u8], now_ms: i64) -> io::Result<i64> {
         self.roll_if_due(batch.len() as u64, now_ms)?;
         let base_offset = self.end();
-        self.scratch.clear();
-        batch::stamp(batch, base_offset, &mut self.scratch);
-        if self.options.log_append_time {
-            batch::stamp_append_time(&mut self.scratch, now_ms);
-        }
-        let header = Header::read(&self.scratch).map_err(io::Error::other)?;
-        let commits = header.is_control().then(|| batch::marker_commits(&self.scratch)).flatten();
+        let restamped;
+        let batch = if self.options.log_append_time {
+            restamped = batch::with_append_time(batch, now_ms);
+            &restamped
+        } else {
+            batch
+        };
+        let header = Header::read(batch).map_err(io::Error::other)?;
+        let header = Header { base_offset, ..header };
+        let commits = header.is_control().then(|| batch::marker_commits(batch)).flatten();
         let active = self.segments.last_mut().expect("a log has at least its active segment");
-        active.append(&header, &self.scratch)?;
+        active.append(&header, batch)?;
         self.active_unsynced = true;
         self.producers.note(&header, commits);
         Ok(base_offset)

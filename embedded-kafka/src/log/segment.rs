@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::batch::{BatchError, HEADER_BYTES, Header};
+use super::batch::{BatchError, HEADER_BYTES, Header, STAMP_BYTES, stamp};
 use super::store::Store;
 
 const INDEX_EVERY_BYTES: u64 = 4096;
@@ -88,9 +88,12 @@ impl Segment {
         Ok(Opened { segment, torn_bytes })
     }
 
-    /// Appends one batch whose header is `header`, already stamped with its offset.
+    /// Appends one batch, at the offset that `header` has.
     pub(crate) fn append(&mut self, header: &Header, batch: &[u8]) -> io::Result<()> {
-        self.store.write_at(batch, self.size)?;
+        // In two writes: a copy of each batch would cost more. Where the second
+        // fails or does not come, the batch is cut off or overwritten.
+        self.store.write_at(&stamp(batch, header.base_offset), self.size)?;
+        self.store.write_at(&batch[STAMP_BYTES..], self.size + STAMP_BYTES as u64)?;
         self.note(header);
         Ok(())
     }
@@ -273,18 +276,21 @@ impl Batches {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::{marker, stamp};
+    use super::super::batch::marker;
     use super::*;
 
     fn filled(folder: &Path, batches: i64) -> Segment {
         let mut segment = Segment::create(Some(folder), 100, 0).unwrap();
         for i in 0..batches {
-            let mut bytes = Vec::new();
-            stamp(&marker(1, 0, true, 1_000 + i), 100 + i, &mut bytes);
-            let header = Header::read(&bytes).unwrap();
-            segment.append(&header, &bytes).unwrap();
+            append_marker(&mut segment, 100 + i, 1_000 + i);
         }
         segment
+    }
+
+    fn append_marker(segment: &mut Segment, base_offset: i64, timestamp: i64) {
+        let marker = marker(1, 0, true, timestamp);
+        let header = Header { base_offset, ..Header::read(&marker).unwrap() };
+        segment.append(&header, &marker).unwrap();
     }
 
     #[test]
@@ -322,9 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut segment = filled(folder.path(), 200);
         segment.save_index().unwrap();
-        let mut bytes = Vec::new();
-        stamp(&marker(1, 0, true, 9_000), 300, &mut bytes);
-        segment.append(&Header::read(&bytes).unwrap(), &bytes).unwrap();
+        append_marker(&mut segment, 300, 9_000);
 
         let opened = Segment::open(folder.path(), 100, true, 0).unwrap().segment;
         assert_eq!(opened.next_offset, 301);

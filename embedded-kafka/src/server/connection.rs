@@ -76,8 +76,8 @@ pub(super) async fn serve(
         let request = read_request(&mut stream, size).await?;
         let answer = dispatch::answer(&node, &client_host, request).await?;
         drop(permit);
-        if let Some(answer) = answer {
-            stream.write_all(&answer).await?;
+        if let Some(mut answer) = answer {
+            stream.write_all_buf(&mut answer).await?;
         }
     }
 }

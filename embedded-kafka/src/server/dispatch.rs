@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsResponse, ListOffsetsRequest, ProduceRequest, RequestHeader, ResponseHeader,
+    ApiKey, ApiVersionsResponse, FetchRequest, ListOffsetsRequest, ProduceRequest, RequestHeader,
+    ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 
+use super::answer::{self, Answer};
 use super::versions::versions_of;
 use super::{list_offsets_v0, shape};
 use crate::api::{self, Call};
@@ -44,7 +46,7 @@ pub(super) async fn answer(
     node: &Arc<Node>,
     client_host: &str,
     request: Bytes,
-) -> Result<Option<BytesMut>, Refused> {
+) -> Result<Option<Answer>, Refused> {
     let (key, version) = match request.as_ref() {
         [k0, k1, v0, v1, _, ..] => (i16::from_be_bytes([*k0, *k1]), i16::from_be_bytes([*v0, *v1])),
         _ => return Err(Refused::NoHeader),
@@ -53,7 +55,7 @@ pub(super) async fn answer(
     let served = versions_of(api).ok_or(Refused::UnknownApi(key))?;
     if version < served.min || version > served.max {
         if api == ApiKey::ApiVersions {
-            return too_new_for_us(&request).map(Some);
+            return too_new_for_us(&request).map(|answer| Some(answer.into()));
         }
         return Err(Refused::Version(api, version));
     }
@@ -82,14 +84,14 @@ fn too_new_for_us(request: &[u8]) -> Result<BytesMut, Refused> {
     encode(ApiKey::ApiVersions, 0, correlation_id, &response)
 }
 
-async fn serve(incoming: Incoming) -> Result<Option<BytesMut>, Refused> {
+async fn serve(incoming: Incoming) -> Result<Option<Answer>, Refused> {
     use crate::api::{
-        cluster, configs, fetch, group_admin, group_members, list_offsets, offsets, topic_admin,
+        cluster, configs, group_admin, group_members, list_offsets, offsets, topic_admin,
         topic_create, transactions, transactions_admin,
     };
     match incoming.key {
         ApiKey::Produce => run_produce(incoming).await,
-        ApiKey::Fetch => run(incoming, fetch::fetch).await,
+        ApiKey::Fetch => run_fetch(incoming).await,
         ApiKey::ListOffsets if incoming.call.version == 0 => run_list_offsets_v0(incoming).await,
         ApiKey::ListOffsets => run(incoming, list_offsets::list_offsets).await,
         ApiKey::OffsetForLeaderEpoch => run(incoming, list_offsets::offset_for_leader_epoch).await,
@@ -130,7 +132,7 @@ async fn serve(incoming: Incoming) -> Result<Option<BytesMut>, Refused> {
 }
 
 /// Decodes, handles, encodes.
-async fn run<Q, F, A>(mut incoming: Incoming, handler: F) -> Result<Option<BytesMut>, Refused>
+async fn run<Q, F, A>(mut incoming: Incoming, handler: F) -> Result<Option<Answer>, Refused>
 where
     Q: Request,
     F: FnOnce(Call, Q) -> A,
@@ -140,25 +142,38 @@ where
     let Incoming { key, correlation_id, call, .. } = incoming;
     let version = call.version;
     let response = handler(call, request).await;
-    encode(key, version, correlation_id, &response).map(Some)
+    encode(key, version, correlation_id, &response).map(|answer| Some(answer.into()))
+}
+
+async fn run_fetch(mut incoming: Incoming) -> Result<Option<Answer>, Refused> {
+    let request = decode::<FetchRequest>(&mut incoming)?;
+    let Incoming { key, correlation_id, call, .. } = incoming;
+    let version = call.version;
+    let response = api::fetch::fetch(call, request).await;
+    answer::of_fetch(correlation_id, version, response)
+        .map(Some)
+        .map_err(|error| Refused::Encode(key, error))
 }
 
 /// A producer that asks for no acknowledgement gets no answer at all.
-async fn run_produce(mut incoming: Incoming) -> Result<Option<BytesMut>, Refused> {
+async fn run_produce(mut incoming: Incoming) -> Result<Option<Answer>, Refused> {
     let request = decode::<ProduceRequest>(&mut incoming)?;
     let Incoming { key, correlation_id, call, .. } = incoming;
     let (version, is_silent) = (call.version, request.acks == 0);
     let response = api::produce::produce(call, request).await;
-    if is_silent { Ok(None) } else { encode(key, version, correlation_id, &response).map(Some) }
+    if is_silent {
+        return Ok(None);
+    }
+    encode(key, version, correlation_id, &response).map(|answer| Some(answer.into()))
 }
 
-async fn run_list_offsets_v0(mut incoming: Incoming) -> Result<Option<BytesMut>, Refused> {
+async fn run_list_offsets_v0(mut incoming: Incoming) -> Result<Option<Answer>, Refused> {
     let short = || Refused::Malformed(incoming.key, "it ends early".to_owned());
     incoming.body = list_offsets_v0::to_version_1(incoming.body).ok_or_else(short)?;
     incoming.call.version = 1;
     let request = decode::<ListOffsetsRequest>(&mut incoming)?;
     let response = api::list_offsets::list_offsets(incoming.call, request).await;
-    Ok(Some(list_offsets_v0::encode(incoming.correlation_id, &response)))
+    Ok(Some(list_offsets_v0::encode(incoming.correlation_id, &response).into()))
 }
 
 fn decode<Q: Request>(incoming: &mut Incoming) -> Result<Q, Refused> {
@@ -190,6 +205,7 @@ fn encode<R: Encodable + HeaderVersion>(
 mod tests {
     use std::time::Duration;
 
+    use bytes::Buf;
     use proptest::prelude::*;
     use tokio::runtime::Runtime;
 
@@ -228,7 +244,8 @@ mod tests {
                 let answer = answer.unwrap_or_else(|error| panic!("{key:?} {version}: {error}"));
                 // Zero acks want no answer.
                 if *key != ApiKey::Produce {
-                    let answer = answer.unwrap();
+                    let mut answer = answer.unwrap();
+                    let answer = answer.copy_to_bytes(answer.remaining());
                     assert_eq!(answer[..4], (answer.len() as u32 - 4).to_be_bytes());
                     assert_eq!(answer[4..8], 77i32.to_be_bytes());
                 }
@@ -239,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_is_too_new_is_told_the_versions() {
         let told = answer(&node(), "", request(ApiKey::ApiVersions, 99, &[])).await;
-        let told = told.unwrap().unwrap();
+        let told = told.unwrap().unwrap().copy_to_bytes(10);
         assert_eq!(told[4..10], [0, 0, 0, 77, 0, 35]);
         let refused = answer(&node(), "", request(ApiKey::Produce, 2, &[])).await;
         assert!(matches!(refused, Err(Refused::Version(ApiKey::Produce, 2))));
@@ -265,7 +282,8 @@ mod tests {
             BROKER.with(|(runtime, node)| runtime.block_on(async {
                 let answering = answer(node, "/127.0.0.1", request(key, version, &body));
                 // A join or a fetch may rightly wait.
-                if let Ok(Ok(Some(answer))) = tokio::time::timeout(Duration::from_millis(5), answering).await {
+                if let Ok(Ok(Some(mut answer))) = tokio::time::timeout(Duration::from_millis(5), answering).await {
+                    let answer = answer.copy_to_bytes(answer.remaining());
                     prop_assert_eq!(&answer[4..8], &77i32.to_be_bytes()[..]);
                 }
                 Ok(())

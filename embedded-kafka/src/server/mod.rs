@@ -1,12 +1,13 @@
 //! The listener: connections in, one task each.
 //!
 //! ```text
-//! listener -> [connections_max] connection -> shape -> dispatch -> api
+//! listener -> [connections_max] connection -> shape -> dispatch -> api -> answer
 //! ```
 //!
 //! A request that is malformed, too large or not served ends its connection and
 //! nothing else. Requests under way hold at most `request_bytes_in_flight_max`.
 
+mod answer;
 mod connection;
 mod dispatch;
 mod list_offsets_v0;
