@@ -10,6 +10,7 @@ use rdkafka::{
 };
 
 use super::{BrokerError, KafkaConfig, context::Quiet};
+use crate::record::Topic;
 
 /// One Kafka cluster; cheap to clone, connects when a client is made.
 #[derive(Debug, Clone)]
@@ -49,6 +50,25 @@ impl Broker {
     /// Asks the cluster for its topics: the check that it is there at all.
     pub fn probe(&self, timeout: Duration) -> Result<(), BrokerError> {
         self.metadata(None, timeout).map(|_| ())
+    }
+
+    /// How many partitions a topic has. Asked again a few times: now and then
+    /// librdkafka leaves a fresh client's question unanswered.
+    pub fn partitions(&self, topic: &Topic) -> Result<usize, BrokerError> {
+        const TRIES: usize = 5;
+        const PATIENCE: Duration = Duration::from_secs(3);
+        let mut tries = 0;
+        let metadata = loop {
+            tries += 1;
+            match self.metadata(Some(topic), PATIENCE) {
+                Err(BrokerError::Unreachable { .. }) if tries < TRIES => {}
+                answer => break answer?,
+            }
+        };
+        match metadata.topics().first().map(|found| found.partitions().len()) {
+            None | Some(0) => Err(BrokerError::TopicMissing { topic: topic.clone() }),
+            Some(partitions) => Ok(partitions),
+        }
     }
 
     pub(super) fn metadata(

@@ -43,7 +43,7 @@ pub use consumer::{
     RevokeHook,
 };
 pub use error::BrokerError;
-pub use produce::{OffsetCommit, OutBatch, OutRecord, OutRow, Produce};
+pub use produce::{OffsetCommit, OutBatch, OutPack, OutRecord, OutRow, Produce};
 pub use producer::Producer;
 pub use pulse::Pulse;
 pub use reader::{Reader, StartAt};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{BrokerError, OutHeaders, SetParts};
-use crate::record::{Block, EncodedRows, HeaderBytes, Topic};
+use crate::record::{Block, EncodedRows, HeaderBytes, Record, Topic};
 
 /// A transaction at a time: begin, send, commit or abort.
 pub trait Produce {
@@ -36,9 +36,12 @@ pub trait Produce {
 #[derive(Debug, Clone)]
 pub struct OutBatch {
     pub block: Arc<Block>,
+    /// A value for each row; where rows are packed, one for each pack.
     pub rows: EncodedRows,
     /// For each row, the index of its record in `block`; ascending.
     pub origins: Vec<u32>,
+    /// Records of many rows, and the tombstones between them, as they are sent.
+    pub packs: Option<Vec<OutPack>>,
     /// What is set of the rows, in their order.
     pub set: SetParts,
     /// Records of `block` that pass as tombstones; ascending, none of them in `origins`.
@@ -47,30 +50,51 @@ pub struct OutBatch {
     pub trace: Option<[u8; 55]>,
 }
 
+/// A record of many rows, all of one bounded run or of none; or a tombstone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutPack {
+    /// The index of its value; `None`: a tombstone.
+    pub value: Option<u32>,
+    /// The input record of its first row, or the tombstone.
+    pub record: u32,
+    /// `None`: any, or by the key of a tombstone.
+    pub partition: Option<i32>,
+    /// The latest of its rows' timestamps.
+    pub timestamp: Option<i64>,
+}
+
 impl OutBatch {
-    /// Records that it sends.
-    pub fn len(&self) -> usize {
-        self.rows.len() + self.tombstones.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Every record to send, in the order of the input records.
+    /// Every record to send. Without packs they come in the order of the input records.
     pub fn records(&self) -> impl Iterator<Item = OutRow<'_>> {
-        self.order().map(|(row, origin)| {
+        let trace = self.trace.as_ref().map(<[u8; 55]>::as_slice);
+        let packs = self.packs.iter().flatten().map(move |pack| {
+            let input = self.block.record(pack.record as usize);
+            let value = pack.value.map(|index| self.rows.row(index as usize));
+            OutRow {
+                key: if value.is_none() { input.key() } else { None },
+                value,
+                partition: pack.partition,
+                timestamp: pack.timestamp,
+                headers: pack.headers(input).traced(trace),
+            }
+        });
+        let rows = self.order().filter(|_| self.packs.is_none()).map(move |(row, origin)| {
             let input = self.block.record(origin as usize);
             let headers = row.and_then(|row| self.set.headers(row, input));
             OutRow {
                 key: row.map_or(input.key(), |row| self.set.key(row, input.key())),
                 value: row.map(|row| self.rows.row(row)),
+                partition: None,
                 timestamp: row.and_then(|row| self.set.timestamp(row)).or(input.timestamp()),
-                headers: headers
-                    .unwrap_or_else(|| OutHeaders::kept(input.headers()))
-                    .traced(self.trace.as_ref().map(<[u8; 55]>::as_slice)),
+                headers: headers.unwrap_or_else(|| OutHeaders::kept(input.headers())).traced(trace),
             }
-        })
+        });
+        packs.chain(rows)
+    }
+
+    /// For each row and tombstone, the index of its input record; ascending.
+    pub fn inputs(&self) -> impl Iterator<Item = u32> {
+        self.order().map(|(_, record)| record)
     }
 
     /// Bytes of all keys, values and headers that it sends.
@@ -82,14 +106,21 @@ impl OutBatch {
     /// bytes of its key, value and headers.
     pub fn sizes(&self) -> impl Iterator<Item = (u32, usize)> {
         let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
-        self.order().map(move |(row, origin)| {
+        let packs = self.packs.iter().flatten().map(move |pack| {
+            let input = self.block.record(pack.record as usize);
+            let value = pack.value.map(|index| self.rows.row(index as usize).len());
+            let parts = value.unwrap_or_else(|| length(input.key()));
+            (pack.record, parts + pack.headers(input).size())
+        });
+        let rows = self.order().filter(|_| self.packs.is_none()).map(move |(row, origin)| {
             let input = self.block.record(origin as usize);
             let key = row.map_or(input.key(), |row| self.set.key(row, input.key()));
             let value = row.map_or(0, |row| self.rows.row(row).len());
             let headers = row.and_then(|row| self.set.headers(row, input));
-            let kept = || input.size() - length(input.key()) - length(input.value());
-            (origin, length(key) + value + headers.map_or_else(kept, OutHeaders::size))
-        })
+            let headers = headers.map_or_else(|| input.headers_size(), OutHeaders::size);
+            (origin, length(key) + value + headers)
+        });
+        packs.chain(rows)
     }
 
     /// The row's index, or `None` for a tombstone, and the index of its input record.
@@ -106,12 +137,24 @@ impl OutBatch {
     }
 }
 
+impl OutPack {
+    /// A tombstone keeps its headers; rows have theirs inside, and share their run's.
+    fn headers<'a>(&self, input: Record<'a>) -> OutHeaders<'a> {
+        match self.value {
+            Some(_) => OutHeaders::of_run(input),
+            None => OutHeaders::kept(input.headers()),
+        }
+    }
+}
+
 /// One record of an [`OutBatch`].
 #[derive(Debug, Clone)]
 pub struct OutRow<'a> {
     pub key: Option<&'a [u8]>,
     /// `None`: a tombstone.
     pub value: Option<&'a [u8]>,
+    /// `None`: by the key, as Kafka's own default partitioner does.
+    pub partition: Option<i32>,
     /// Milliseconds since the epoch; `None` for now.
     pub timestamp: Option<i64>,
     pub headers: OutHeaders<'a>,
@@ -153,6 +196,7 @@ mod tests {
             block: Arc::new(Block::new("orders".into(), 0)),
             rows: EncodedRows::default(),
             origins: vec![0, 2, 2, 5],
+            packs: None,
             set: SetParts::default(),
             tombstones: vec![1, 6],
             trace: None,
@@ -195,6 +239,7 @@ mod tests {
             block: Arc::new(block),
             rows,
             origins: vec![0, 2],
+            packs: None,
             set,
             tombstones: vec![1],
             trace: None,
@@ -253,8 +298,15 @@ mod tests {
         (0..3).for_each(|_| rows.end_row());
         let set = SetParts::default();
         let block = Arc::new(block);
-        let mut batch =
-            OutBatch { block, rows, origins: vec![0, 1, 2], set, tombstones: vec![], trace: None };
+        let mut batch = OutBatch {
+            block,
+            rows,
+            origins: vec![0, 1, 2],
+            packs: None,
+            set,
+            tombstones: vec![],
+            trace: None,
+        };
         let size = batch.size();
         batch.trace = NEXT.as_bytes().try_into().ok();
 

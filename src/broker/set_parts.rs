@@ -50,19 +50,19 @@ impl SetParts {
     }
 
     /// The row's key, or `kept` where keys are not set.
-    pub(super) fn key<'a>(&'a self, row: usize, kept: Option<&'a [u8]>) -> Option<&'a [u8]> {
+    pub fn key<'a>(&'a self, row: usize, kept: Option<&'a [u8]>) -> Option<&'a [u8]> {
         let Some(keys) = &self.keys else { return kept };
         keys.is_valid(row).then(|| keys.value(row))
     }
 
     /// Milliseconds since the epoch; `None`: the input record's.
-    pub(super) fn timestamp(&self, row: usize) -> Option<i64> {
+    pub fn timestamp(&self, row: usize) -> Option<i64> {
         let times = self.timestamps.as_ref()?;
         (times.is_valid(row) && times.value(row) >= 0).then(|| times.value(row))
     }
 
     /// `None`: the input record's. The row stays in the run and the trace of `input`.
-    pub(super) fn headers<'a>(&'a self, row: usize, input: Record<'a>) -> Option<OutHeaders<'a>> {
+    pub fn headers<'a>(&'a self, row: usize, input: Record<'a>) -> Option<OutHeaders<'a>> {
         let entries = self.entries(row)?;
         Some(OutHeaders::set(SetHeaders { run: input.run(), trace: input.trace(), ..entries }))
     }
@@ -143,9 +143,17 @@ impl<'a> Iterator for SetHeaders<'a> {
                 return Some((name, value));
             }
         }
-        let run = self.run.take().map(|run| (RUN_HEADER, Some(run)));
-        run.or_else(|| self.trace.take().map(|trace| (TRACE_HEADER, Some(trace))))
+        of_run(&mut self.run, &mut self.trace)
     }
+}
+
+/// The next of these two headers that is there.
+fn of_run<'a>(
+    run: &mut Option<&'a [u8]>,
+    trace: &mut Option<&'a [u8]>,
+) -> Option<(&'static str, Option<&'a [u8]>)> {
+    let run = run.take().map(|run| (RUN_HEADER, Some(run)));
+    run.or_else(|| trace.take().map(|trace| (TRACE_HEADER, Some(trace))))
 }
 
 /// Whether two trace headers differ in the span alone: `00-<trace id>-<span id>-<flags>`.
@@ -166,11 +174,17 @@ pub struct OutHeaders<'a> {
 enum Source<'a> {
     Kept(HeaderIter<'a>),
     Set(SetHeaders<'a>),
+    OfRun { run: Option<&'a [u8]>, trace: Option<&'a [u8]> },
 }
 
 impl<'a> OutHeaders<'a> {
-    pub(super) fn kept(headers: HeaderIter<'a>) -> Self {
+    pub fn kept(headers: HeaderIter<'a>) -> Self {
         Self { source: Source::Kept(headers), trace: None }
+    }
+
+    /// What a record of many rows shares with one of them: their run and trace.
+    pub(super) fn of_run(input: Record<'a>) -> Self {
+        Self { source: Source::OfRun { run: input.run(), trace: input.trace() }, trace: None }
     }
 
     /// The same with another span of their trace: it goes on with the work on the
@@ -196,6 +210,7 @@ impl<'a> Iterator for OutHeaders<'a> {
         let (name, value) = match &mut self.source {
             Source::Kept(headers) => headers.next(),
             Source::Set(headers) => headers.next(),
+            Source::OfRun { run, trace } => of_run(run, trace),
         }?;
         match (self.trace, value) {
             (Some(trace), Some(own)) if name == TRACE_HEADER && is_of_trace(own, trace) => {

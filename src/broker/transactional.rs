@@ -272,8 +272,9 @@ impl Produce for TransactionalProducer {
     }
 
     fn send_batch(&mut self, topic: &Topic, batch: &OutBatch) -> Result<(), BrokerError> {
-        for OutRow { key, value, timestamp, headers } in batch.records() {
+        for OutRow { key, value, partition, timestamp, headers } in batch.records() {
             let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+            record.partition = partition;
             record.payload = value;
             record.key = key;
             record.timestamp = timestamp;

@@ -24,7 +24,9 @@ pub(super) fn run(context: &Context) -> Result<(), CliError> {
         Err(error) => return Err(error.into()),
     };
     for stage in plan.stages() {
-        stage::processor(stage).map_err(|source| CliError::Stage { stage: stage.id(), source })?;
+        let partitions = stage.to.partitions as usize;
+        stage::processor(stage, partitions)
+            .map_err(|source| CliError::Stage { stage: stage.id(), source })?;
     }
     if !context.is_json() {
         for warning in &warnings {

@@ -16,6 +16,7 @@
 //! Topics, dead letters and the schema of a SELECT: this folder knows bytes
 //! and columns only.
 
+pub mod arrow_ipc;
 pub mod json;
 pub mod key;
 pub mod schema;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::datatypes::{FieldRef, SchemaRef};
 
 use super::{git::GitLocation, problem::Place, spec::Format};
-use crate::transform::{Expectations, SqlPlan};
+use crate::{
+    codec::arrow_ipc::ArrowConfig,
+    transform::{Expectations, SqlPlan},
+};
 
 /// All pipelines and topics of a project.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +91,8 @@ pub struct TopicPlan {
     /// `None`: the broker's default.
     pub replication: Option<i16>,
     pub format: Format,
+    /// Of a topic with `format: arrow`.
+    pub arrow: ArrowConfig,
     /// The field that becomes the record key.
     pub key: Option<String>,
     /// Kafka's topic properties.

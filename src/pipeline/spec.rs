@@ -14,6 +14,7 @@
 //! Whether the parts fit each other (topics that exist, SELECTs that plan):
 //! `check`.
 
+mod arrow_section;
 mod pipeline_file;
 mod topic_file;
 

@@ -1,4 +1,8 @@
 //! Records of one partition, in one buffer.
+//!
+//! A record may hold many rows (Arrow). Such a block is unpacked into another one,
+//! in which each row is a record: [`Block::rows_of`]. From there on a stage counts,
+//! keeps and drops rows as it does records.
 
 use std::ops::Range;
 
@@ -14,6 +18,37 @@ pub struct Block {
     partition: i32,
     bytes: Vec<u8>,
     slots: Vec<Slot>,
+    /// Of rows alone: what each takes on the wire, and the offset behind them.
+    unpacked: Option<Unpacked>,
+}
+
+#[derive(Debug, Clone)]
+struct Unpacked {
+    sizes: Vec<u32>,
+    next_offset: Option<i64>,
+}
+
+/// The parts of a record that its rows share, in a block of rows.
+#[derive(Debug, Clone)]
+pub struct SharedParts {
+    slot: Slot,
+    /// Not yet said of a row.
+    size: u32,
+}
+
+impl SharedParts {
+    /// Rows that have keys of their own have no other.
+    pub fn drop_key(&mut self) {
+        self.slot.key = None;
+    }
+}
+
+/// What a row has of its own, instead of what its record says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RowParts<'a> {
+    pub key: Option<&'a [u8]>,
+    /// Milliseconds since the epoch.
+    pub timestamp: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -28,7 +63,13 @@ struct Slot {
 
 impl Block {
     pub fn new(topic: Topic, partition: i32) -> Self {
-        Self { topic, partition, bytes: Vec::new(), slots: Vec::new() }
+        Self { topic, partition, bytes: Vec::new(), slots: Vec::new(), unpacked: None }
+    }
+
+    /// An empty block for the rows of this one's records: as this one in all else.
+    pub fn rows_of(&self) -> Self {
+        let unpacked = Unpacked { sizes: Vec::new(), next_offset: self.next_offset() };
+        Self { unpacked: Some(unpacked), ..Self::new(self.topic.clone(), self.partition) }
     }
 
     pub fn topic(&self) -> &Topic {
@@ -55,7 +96,10 @@ impl Block {
 
     /// The offset after the last record: what a commit of this block commits.
     pub fn next_offset(&self) -> Option<i64> {
-        self.slots.last().map(|slot| slot.offset + 1)
+        match &self.unpacked {
+            Some(unpacked) => unpacked.next_offset,
+            None => self.slots.last().map(|slot| slot.offset + 1),
+        }
     }
 
     /// Appends a record; headers as they come from the wire.
@@ -77,6 +121,53 @@ impl Block {
         self.slots.push(Slot { offset, timestamp: timestamp.unwrap_or(-1), value, key, headers });
     }
 
+    /// Takes over key, timestamp and headers of a record whose rows follow.
+    pub fn share(&mut self, record: &Record<'_>) -> SharedParts {
+        let key = record.key().map(|key| self.append(key));
+        let headers = self.append(record.part(&record.slot.headers));
+        let Slot { offset, timestamp, .. } = *record.slot;
+        let slot = Slot { offset, timestamp, value: Some(0..0), key, headers };
+        SharedParts { slot, size: record.size() as u32 }
+    }
+
+    /// Appends a row of the record that `shared` is of: what the row has of its
+    /// own stands in place of the record's. The first row stands for the bytes of
+    /// the record.
+    pub fn push_row<'h>(
+        &mut self,
+        shared: &mut SharedParts,
+        own: RowParts<'_>,
+        headers: Option<impl IntoIterator<Item = (&'h str, Option<&'h [u8]>)>>,
+    ) {
+        let mut slot = shared.slot.clone();
+        if let Some(key) = own.key {
+            slot.key = Some(self.append(key));
+        }
+        slot.timestamp = own.timestamp.unwrap_or(slot.timestamp);
+        if let Some(headers) = headers {
+            let start = self.bytes.len() as u32;
+            for (name, value) in headers {
+                headers::append(&mut self.bytes, name, value);
+            }
+            slot.headers = start..self.bytes.len() as u32;
+        }
+        self.push_slot(slot, std::mem::take(&mut shared.size));
+    }
+
+    /// Appends a record as it came, which has no rows: malformed, or a tombstone.
+    pub fn push_whole(&mut self, record: &Record<'_>) {
+        let mut shared = self.share(record);
+        shared.slot.value = record.value().map(|value| self.append(value));
+        self.push_slot(shared.slot, shared.size);
+    }
+
+    fn push_slot(&mut self, slot: Slot, size: u32) {
+        self.slots.push(slot);
+        if let Some(unpacked) = &mut self.unpacked {
+            unpacked.sizes.push(size);
+        }
+    }
+
     fn append(&mut self, part: &[u8]) -> Range<u32> {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(part);
@@ -85,11 +176,12 @@ impl Block {
 
     /// The record at `index`, which must be under [`Block::len`].
     pub fn record(&self, index: usize) -> Record<'_> {
-        Record { block: self, slot: &self.slots[index] }
+        Record { block: self, slot: &self.slots[index], index }
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
-        self.slots.iter().map(|slot| Record { block: self, slot })
+        let slots = self.slots.iter().enumerate();
+        slots.map(|(index, slot)| Record { block: self, slot, index })
     }
 }
 
@@ -98,6 +190,7 @@ impl Block {
 pub struct Record<'a> {
     block: &'a Block,
     slot: &'a Slot,
+    index: usize,
 }
 
 impl<'a> Record<'a> {
@@ -164,11 +257,18 @@ impl<'a> Record<'a> {
 
     /// Bytes of key, value and headers: what was written, not what keeping it takes.
     pub fn size(&self) -> usize {
+        if let Some(unpacked) = &self.block.unpacked {
+            return unpacked.sizes[self.index] as usize;
+        }
         let length = |range: &Range<u32>| range.len();
-        let headers = self.headers().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
         self.slot.value.as_ref().map_or(0, length)
             + self.slot.key.as_ref().map_or(0, length)
-            + headers.sum::<usize>()
+            + self.headers_size()
+    }
+
+    /// Bytes of the headers' names and values.
+    pub fn headers_size(&self) -> usize {
+        self.headers().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum()
     }
 
     fn part(&self, range: &Range<u32>) -> &'a [u8] {
@@ -197,5 +297,37 @@ mod tests {
         assert_eq!((second.key(), second.value(), second.timestamp()), (None, None, None));
         assert!(!second.has_headers());
         assert_eq!(block.next_offset(), Some(10));
+    }
+
+    #[test]
+    fn rows_share_what_their_record_has_and_its_bytes_are_counted_once() {
+        let mut packed = Block::new("orders".into(), 3);
+        let run = (RUN_HEADER, Some(&b"r"[..]));
+        packed.push(7, Some(11), Some(b"k"), Some(b"two rows"), [run]);
+        packed.push(9, Some(12), None, None, []);
+        packed.push(10, Some(13), None, Some(b"no rows"), []);
+
+        let mut rows = packed.rows_of();
+        let mut shared = rows.share(&packed.record(0));
+        rows.push_row(&mut shared, RowParts::default(), None::<HeaderIter<'_>>);
+        let own = RowParts { key: Some(b"own"), timestamp: Some(5) };
+        rows.push_row(&mut shared, own, Some([("h", Some(&b"1"[..]))]));
+        rows.push_whole(&packed.record(1));
+
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| (row.offset(), row.key(), row.timestamp(), row.run(), row.value()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (7, Some(&b"k"[..]), Some(11), Some(&b"r"[..]), Some(&b""[..])),
+                (7, Some(&b"own"[..]), Some(5), None, Some(&b""[..])),
+                (9, None, Some(12), None, None),
+            ]
+        );
+        let sizes: Vec<_> = rows.iter().map(|row| row.size()).collect();
+        assert_eq!(sizes, [packed.record(0).size(), 0, 0]);
+        assert_eq!(rows.next_offset(), Some(11), "behind the record that has no rows");
     }
 }

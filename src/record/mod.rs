@@ -6,10 +6,12 @@
 
 mod block;
 mod headers;
+mod partition;
 mod rows;
 
-pub use block::{Block, Record};
+pub use block::{Block, Record, RowParts, SharedParts};
 pub use headers::{HeaderBytes, HeaderIter, REPLAY_HEADER, RUN_HEADER, TRACE_HEADER};
+pub use partition::partition_of;
 pub use rows::EncodedRows;
 
 use std::{fmt, str::FromStr, sync::Arc};

@@ -42,13 +42,15 @@ pub(super) fn by_run(output: &OutBatch, dead: &[DeadRecord]) -> Vec<RunCounts> {
         count(dead.record, &|counts| counts.dead_lettered += 1);
     }
     let mut last = None;
-    for (origin, bytes) in output.sizes() {
+    for origin in output.inputs() {
         let is_first = last.replace(origin) != Some(origin);
         count(origin, &|counts| {
             counts.mapped += u64::from(is_first);
             counts.out += 1;
-            counts.bytes_out += bytes as u64;
         });
+    }
+    for (origin, bytes) in output.sizes() {
+        count(origin, &|counts| counts.bytes_out += bytes as u64);
     }
     for RunCounts { counts, .. } in &mut books {
         counts.filtered = counts.read - counts.mapped - counts.dead_lettered;
@@ -134,11 +136,13 @@ mod tests {
             block: Arc::new(block(&runs)),
             rows,
             origins: vec![0, 0, 1, 2],
+            packs: None,
             set: SetParts::default(),
             tombstones: vec![],
             trace: None,
         };
-        let dead = [DeadRecord { record: 3, step: Step::Decode, error: String::new() }];
+        let dead =
+            [DeadRecord { record: 3, step: Step::Decode, error: String::new(), value: None }];
         let books = by_run(&output, &dead);
 
         let header = (RUN_HEADER.len() + RUN.len()) as u64;

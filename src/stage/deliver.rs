@@ -243,7 +243,7 @@ impl<P: Produce> Deliverer<P> {
             topic: &self.options.dead_letters,
             partition: None,
             key: record.key(),
-            value: record.value(),
+            value: dead.value.as_deref().or(record.value()),
             headers: &self.headers,
             timestamp: record.timestamp(),
         })?;

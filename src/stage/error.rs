@@ -1,5 +1,7 @@
 //! Why a stage cannot go on.
 
+use arrow::error::ArrowError;
+
 use crate::{
     broker::BrokerError,
     codec::json::{DecodeError, DecodeSetupError, EncodeError, EncodeSetupError},
@@ -19,8 +21,8 @@ pub enum StageError {
     Encode { topic: Topic, source: EncodeSetupError },
     #[error("cannot set key, timestamp or headers of the records of `{topic}`")]
     Setter { topic: Topic, source: SetterError },
-    #[error("topic `{topic}` has `format: arrow`, which stages cannot read or write yet; use json")]
-    Format { topic: Topic },
+    #[error("cannot pack records for `{topic}`")]
+    Pack { topic: Topic, source: ArrowError },
     #[error("cannot read a batch")]
     Read(#[source] DecodeError),
     #[error("cannot write a batch")]
@@ -64,7 +66,7 @@ impl StageError {
             Self::Decode { .. }
             | Self::Encode { .. }
             | Self::Setter { .. }
-            | Self::Format { .. }
+            | Self::Pack { .. }
             | Self::Read(_)
             | Self::Write(_)
             | Self::Transform(_)

@@ -14,6 +14,9 @@
 //! A row keeps its record's key, timestamp and headers but for those that the
 //! output's columns or the topic's key field set. A tombstone has no row, and
 //! keeps them all.
+//!
+//! Where records hold many rows (Arrow), each row is a record to all of this: the
+//! block is unpacked as it is read, and rows are packed as they are written.
 
 use std::sync::Arc;
 
@@ -24,16 +27,19 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{CancelledRuns, RunCounts, StageError, Statistics, by_run::by_run, metadata_columns};
+use super::{
+    CancelledRuns, RunCounts, StageError, Statistics, metadata_columns,
+    reading::{DecodeFormat, Reading},
+    work::Work,
+    writing::{EncodeFormat, Writing},
+};
 use crate::{
-    broker::{OutBatch, SetParts},
-    codec::json::{DecodeConfig, Decoder, EncodeConfig, EncodeError, Encoder},
+    broker::OutBatch,
     lineage::Counts,
-    record::{Block, EncodedRows, Recovery, Topic},
+    record::{Block, Record, Recovery, Topic},
     telemetry::{Batch, BatchTrace, Books, STEPS, StageLabels, StageTelemetry},
     transform::{
-        Expectations, Input, Origin, Otherwise, Output, Setters, Transform, TransformError,
-        apply_isolating,
+        Expectations, Input, Origin, Otherwise, Output, Transform, TransformError, apply_isolating,
     },
 };
 
@@ -60,6 +66,8 @@ pub struct DeadRecord {
     pub record: u32,
     pub step: Step,
     pub error: String,
+    /// Its bytes, where it is one of the rows of a record; otherwise the record's own.
+    pub value: Option<Vec<u8>>,
 }
 
 /// What came of a block.
@@ -109,10 +117,11 @@ pub struct ProcessorParts<'a> {
     pub expectations: Expectations,
     /// The output field that becomes the record key, unless the output sets it.
     pub key: Option<&'a str>,
-    pub decode: DecodeConfig,
-    /// The size that it allows is that of value, key and headers together where
-    /// key or headers are set.
-    pub encode: EncodeConfig,
+    pub decode: DecodeFormat,
+    pub encode: EncodeFormat<'a>,
+    /// Most bytes of a record: of value, key and headers together where key or
+    /// headers are set.
+    pub record_bytes_max: usize,
     /// Whose columns are counted.
     pub statistics: InOut<bool>,
 }
@@ -121,17 +130,11 @@ pub struct ProcessorParts<'a> {
 pub struct Processor {
     stage: String,
     telemetry: Arc<StageTelemetry>,
-    decoder: Decoder,
+    reading: Reading,
     transform: Box<dyn Transform>,
     expectations: Expectations,
-    encoder: Encoder,
-    /// A row's size with the parts that are set, in bytes at most.
-    record_bytes_max: usize,
-    /// The columns of the value, where others are among those of the output.
-    value: Option<Vec<usize>>,
-    /// With the topic's key field as the key.
-    setters: Setters,
-    /// The decoder's columns and the metadata columns that the transform reads.
+    writing: Writing,
+    /// The columns that are read and the metadata columns that the transform reads.
     input: SchemaRef,
     statistics: InOut<bool>,
     /// Runs whose records are dropped.
@@ -141,31 +144,20 @@ pub struct Processor {
 impl Processor {
     pub fn new(parts: ProcessorParts<'_>) -> Result<Self, StageError> {
         let ProcessorParts { stage, labels, from, to, input, transform, expectations, .. } = parts;
-        let ProcessorParts { key, decode, encode, statistics, .. } = parts;
-        let decoder = Decoder::new(input, decode)
-            .map_err(|source| StageError::Decode { topic: from.clone(), source })?;
+        let ProcessorParts { key, decode, encode, record_bytes_max, statistics, .. } = parts;
+        let reading = Reading::new(from, input, decode)?;
         let output = transform.output_schema();
-        let mut setters = Setters::of(&output)
-            .map_err(|source| StageError::Setter { topic: to.clone(), source })?;
-        let record_bytes_max = encode.record_bytes_max;
-        let encoder = Encoder::with_config(&setters.value_schema(&output), encode)
-            .map_err(|source| StageError::Encode { topic: to.clone(), source })?;
-        let value = (!setters.is_empty()).then(|| setters.value_columns(output.fields().len()));
-        let field = key.and_then(|name| output.index_of(name).ok());
-        setters.key = setters.key.or(field);
-        let fields = decoder.schema().fields().iter().cloned();
+        let writing = Writing::new(to, &output, key, encode, record_bytes_max)?;
+        let fields = reading.schema().fields().iter().cloned();
         let metadata = transform.metadata_columns().iter().map(|column| Arc::new(column.field()));
         let input = Arc::new(Schema::new(fields.chain(metadata).collect::<Vec<_>>()));
         Ok(Self {
             stage,
             telemetry: Arc::new(StageTelemetry::new(labels)),
-            decoder,
+            reading,
             transform,
             expectations,
-            encoder,
-            record_bytes_max,
-            value,
-            setters,
+            writing,
             input,
             statistics,
             cancelled: CancelledRuns::default(),
@@ -219,30 +211,13 @@ impl Processor {
         Ok(processed)
     }
 
-    fn decode(&mut self, work: &mut Work<'_>) -> Result<RecordBatch, StageError> {
+    fn decode(&mut self, work: &mut Work) -> Result<RecordBatch, StageError> {
         let any_cancelled = self.cancelled.any();
-        for (index, record) in work.block.iter().enumerate() {
-            let index = index as u32;
-            work.counts.bytes_in += record.size() as u64;
-            if any_cancelled && record.run().is_some_and(|run| self.cancelled.contains(run)) {
-                continue;
-            }
-            if record.replayed_for().is_some_and(|stage| stage != self.stage) {
-                continue;
-            }
-            let Some(value) = record.value() else {
-                work.tombstones.push(index);
-                continue;
-            };
-            match self.decoder.decode(value) {
-                Ok(()) => work.rows.push(index),
-                Err(error) if error.recovery() == Recovery::DeadLetter => {
-                    work.kill(index, Step::Decode, error.to_string());
-                }
-                Err(error) => return Err(StageError::Read(error)),
-            }
-        }
-        let batch = self.decoder.finish();
+        let is_dropped = |record: &Record<'_>| {
+            any_cancelled && record.run().is_some_and(|run| self.cancelled.contains(run))
+                || record.replayed_for().is_some_and(|stage| stage != self.stage)
+        };
+        let batch = self.reading.read(work, is_dropped)?;
         if self.statistics.input {
             work.statistics.input = Some(Statistics::of(&batch));
         }
@@ -252,23 +227,15 @@ impl Processor {
         self.with_metadata(work, &batch).map_err(unplanned)
     }
 
-    fn with_metadata(
-        &self,
-        work: &Work<'_>,
-        batch: &RecordBatch,
-    ) -> Result<RecordBatch, ArrowError> {
+    fn with_metadata(&self, work: &Work, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let mut columns = batch.columns().to_vec();
         for column in self.transform.metadata_columns() {
-            columns.push(metadata_columns::build(*column, work.block, &work.rows)?);
+            columns.push(metadata_columns::build(*column, &work.block, &work.rows)?);
         }
         RecordBatch::try_new(Arc::clone(&self.input), columns)
     }
 
-    fn transform(
-        &mut self,
-        work: &mut Work<'_>,
-        batch: &RecordBatch,
-    ) -> Result<Output, StageError> {
+    fn transform(&mut self, work: &mut Work, batch: &RecordBatch) -> Result<Output, StageError> {
         let input = Input { partition: work.block.partition(), batch };
         let (output, bad) =
             apply_isolating(&mut *self.transform, &input).map_err(StageError::Transform)?;
@@ -279,7 +246,7 @@ impl Processor {
     }
 
     /// Drops the rows that fail an expectation, and all rows of records that die of one.
-    fn check(&mut self, work: &mut Work<'_>, output: Output) -> Result<Output, StageError> {
+    fn check(&mut self, work: &mut Work, output: Output) -> Result<Output, StageError> {
         if self.expectations.is_empty() || output.batch.num_rows() == 0 {
             return Ok(output);
         }
@@ -308,8 +275,8 @@ impl Processor {
         without(work, output, &dropped, dead_rows, Step::Expect)
     }
 
-    fn encode(&mut self, mut work: Work<'_>, output: Output) -> Result<Processed, StageError> {
-        let (mut written, bad) = self.write(&output.batch)?;
+    fn encode(&mut self, mut work: Work, output: Output) -> Result<Processed, StageError> {
+        let (mut written, bad) = self.writing.write(&work, &output)?;
         let output = if bad.is_empty() {
             output
         } else {
@@ -322,62 +289,21 @@ impl Processor {
             }
             let good = without(&mut work, output, &[], dead, Step::Encode)?;
             // What is left was encoded without an error just now.
-            (written, _) = self.write(&good.batch)?;
+            (written, _) = self.writing.write(&work, &good)?;
             good
         };
         if self.statistics.output {
-            let columns = match &self.value {
-                None => output.batch.clone(),
-                Some(columns) => output.batch.project(columns).map_err(unplanned)?,
-            };
+            let columns = self.writing.value(&output.batch)?;
             work.statistics.output = Some(Statistics::of(&columns));
         }
-        let origins = match output.origin {
-            Origin::Identity => work.rows.clone(),
-            Origin::Rows(origins) => {
-                origins.into_iter().map(|row| work.rows[row as usize]).collect()
-            }
-        };
-        Ok(work.finish(written, origins))
+        work.finish(written)
     }
-
-    /// The rows as they go out, and those that cannot, by their index.
-    fn write(
-        &self,
-        output: &RecordBatch,
-    ) -> Result<(Written, Vec<(usize, EncodeError)>), StageError> {
-        let mut rows = EncodedRows::default();
-        let mut bad = match &self.value {
-            None => self.encoder.encode(output, &mut rows),
-            Some(columns) => {
-                let value = output.project(columns).map_err(unplanned)?;
-                self.encoder.encode(&value, &mut rows)
-            }
-        };
-        let column = |index: Option<usize>| index.map(|index| output.column(index));
-        let Setters { key, timestamp, headers } = self.setters;
-        let set =
-            SetParts::new(column(key), column(timestamp), column(headers)).map_err(unplanned)?;
-        if key.is_some() || headers.is_some() {
-            // The broker refuses what is too large, and with it the whole transaction.
-            let limit = self.record_bytes_max;
-            let large = (0..rows.len()).filter(|&row| rows.row(row).len() + set.size(row) > limit);
-            bad.extend(large.map(|row| (row, EncodeError::TooLarge { limit })));
-        }
-        Ok((Written { rows, set }, bad))
-    }
-}
-
-/// Rows ready to be sent, but for their origins.
-struct Written {
-    rows: EncodedRows,
-    set: SetParts,
 }
 
 /// Takes rows out: those in `dropped`, and every row of each record that has a
 /// row in `dead`, which dies of it.
 fn without(
-    work: &mut Work<'_>,
+    work: &mut Work,
     output: Output,
     dropped: &[u32],
     dead: Vec<(u32, String)>,
@@ -404,69 +330,6 @@ fn without(
     Ok(Output { batch, origin })
 }
 
-fn unplanned(error: ArrowError) -> StageError {
+pub(super) fn unplanned(error: ArrowError) -> StageError {
     StageError::Transform(TransformError::Input { message: error.to_string() })
-}
-
-/// A block under work.
-struct Work<'a> {
-    block: &'a Arc<Block>,
-    /// For each row of the decoded batch, its record in the block.
-    rows: Vec<u32>,
-    tombstones: Vec<u32>,
-    dead: Vec<DeadRecord>,
-    counts: Counts,
-    unmet: Vec<u64>,
-    statistics: InOut<Option<Statistics>>,
-}
-
-impl<'a> Work<'a> {
-    fn new(block: &'a Arc<Block>, expectations: usize) -> Self {
-        Self {
-            block,
-            rows: Vec::with_capacity(block.len()),
-            tombstones: Vec::new(),
-            dead: Vec::new(),
-            counts: Counts::default(),
-            unmet: vec![0; expectations],
-            statistics: InOut::default(),
-        }
-    }
-
-    fn kill(&mut self, record: u32, step: Step, error: String) {
-        self.dead.push(DeadRecord { record, step, error });
-    }
-
-    fn finish(mut self, Written { rows, set }: Written, origins: Vec<u32>) -> Processed {
-        self.dead.sort_by_key(|dead| dead.record);
-        let mut mapped = self.tombstones.len() as u64;
-        let mut last = None;
-        for origin in &origins {
-            mapped += u64::from(last.replace(*origin) != Some(*origin));
-        }
-        let read = self.block.len() as u64;
-        let dead_lettered = self.dead.len() as u64;
-        let out = (rows.len() + self.tombstones.len()) as u64;
-        let output = OutBatch {
-            block: Arc::clone(self.block),
-            rows,
-            origins,
-            set,
-            tombstones: self.tombstones,
-            trace: None,
-        };
-        let counts = Counts {
-            read,
-            mapped,
-            out,
-            filtered: read - mapped - dead_lettered,
-            dead_lettered,
-            bytes_out: output.size() as u64,
-            ..self.counts
-        };
-        let runs = by_run(&output, &self.dead);
-        let Self { dead, unmet, statistics, .. } = self;
-        let trace = BatchTrace::default();
-        Processed { output, dead, counts, runs, unmet, statistics, trace }
-    }
 }

@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    CancelledRuns, DeadShare, Deliverer, DelivererOptions, EventOptions, Guarantee, InOut,
-    Processor, ProcessorParts, StageConfig, StageError, StageEvents, StageStatus, TaskStatus,
-    slot::Slot, task,
+    CancelledRuns, DeadShare, DecodeFormat, Deliverer, DelivererOptions, EncodeFormat,
+    EventOptions, Guarantee, InOut, Processor, ProcessorParts, StageConfig, StageError,
+    StageEvents, StageStatus, TaskStatus, slot::Slot, task,
 };
 use crate::{
     broker::{Broker, GroupConsumer, TransactionalOptions, TransactionalProducer},
-    codec::json::{DecodeConfig, EncodeConfig},
+    codec::json::DecodeConfig,
     pipeline::{StagePlan, TopicPlan, spec::Format},
     runtime::Shutdown,
     telemetry::{StageLabels, StageTelemetry},
@@ -145,13 +145,19 @@ struct Seat {
 
 impl Seat {
     fn run(&self, group: &str) -> Result<(), StageError> {
+        // librdkafka finds the partition of a row's key; that of packed rows is ours to find.
+        let partitions = match self.plan.to.format {
+            Format::Json => 0,
+            Format::Arrow => self.broker.partitions(&self.plan.to.name.as_str().into())?,
+        };
+        let processor = processor(&self.plan, partitions)?;
         let parts = task::TaskParts {
             broker: self.broker.clone(),
             group: group.to_owned(),
             topic: self.plan.from.name.as_str().into(),
             static_member: self.options.name.as_ref().map(|_| self.id.clone()),
             config: self.options.config.clone(),
-            processor: processor(&self.plan)?.heeding(self.options.cancelled.clone()),
+            processor: processor.heeding(self.options.cancelled.clone()),
             status: Arc::clone(&self.status),
             shutdown: self.shutdown.clone(),
         };
@@ -202,13 +208,17 @@ fn labels<'a>(plan: &'a StagePlan, group: &'a str) -> StageLabels<'a> {
     }
 }
 
-/// A processor of its own for each task.
-pub fn processor(plan: &StagePlan) -> Result<Processor, StageError> {
-    for topic in [&plan.from, &plan.to] {
-        if topic.format == Format::Arrow {
-            return Err(StageError::Format { topic: topic.name.as_str().into() });
-        }
-    }
+/// A processor of its own for each task. Where rows are packed, the topic that it
+/// writes has so many partitions.
+pub fn processor(plan: &StagePlan, partitions: usize) -> Result<Processor, StageError> {
+    let decode = match plan.from.format {
+        Format::Json => DecodeFormat::Json(DecodeConfig::default()),
+        Format::Arrow => DecodeFormat::Arrow,
+    };
+    let encode = match plan.to.format {
+        Format::Json => EncodeFormat::Json,
+        Format::Arrow => EncodeFormat::Arrow { config: &plan.to.arrow, partitions },
+    };
     Processor::new(ProcessorParts {
         stage: plan.id(),
         labels: labels(plan, &group_of(plan)),
@@ -218,8 +228,9 @@ pub fn processor(plan: &StagePlan) -> Result<Processor, StageError> {
         transform: Box::new(plan.plan.transform()),
         expectations: plan.expectations.clone(),
         key: plan.key.as_ref().map(|field| field.name().as_str()),
-        decode: DecodeConfig::default(),
-        encode: EncodeConfig { record_bytes_max: record_bytes_max(&plan.to) },
+        decode,
+        encode,
+        record_bytes_max: record_bytes_max(&plan.to),
         statistics: InOut { input: plan.from.column_statistics, output: plan.to.column_statistics },
     })
 }

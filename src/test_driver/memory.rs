@@ -12,11 +12,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::partition::partition_of;
 use crate::{
     broker::{BrokerError, CommittedOffset, OffsetCommit},
     dead_letter::DeadLetter,
-    record::{Block, Topic},
+    record::{Block, Topic, partition_of},
 };
 
 /// A record as it stands in a topic.

@@ -25,7 +25,6 @@
 
 mod error;
 mod memory;
-mod partition;
 mod producer;
 mod seat;
 

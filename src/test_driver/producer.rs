@@ -132,9 +132,9 @@ impl Produce for MemoryProducer {
     fn send_batch(&mut self, topic: &Topic, batch: &OutBatch) -> Result<(), BrokerError> {
         self.require(Call::Send, State::Open)?;
         self.meet(Call::Send, |_| {})?;
-        for OutRow { key, value, timestamp, headers } in batch.records() {
+        for OutRow { key, value, partition, timestamp, headers } in batch.records() {
             let headers: Vec<_> = headers.collect();
-            let record = NewRecord { key, value, headers: &headers, timestamp, partition: None };
+            let record = NewRecord { key, value, headers: &headers, timestamp, partition };
             self.write(topic, record)?;
         }
         Ok(())

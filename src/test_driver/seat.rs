@@ -80,7 +80,7 @@ impl Seat {
         Ok(Self {
             topic: plan.from.name.as_str().into(),
             group,
-            processor: processor(plan)?,
+            processor: processor(plan, plan.to.partitions as usize)?,
             deliverer: Deliverer::new(producer, options),
             status,
             positions: BTreeMap::new(),

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod arrow;
 mod dead_letters;
 mod expectations;
 mod golden;

@@ -239,14 +239,6 @@ impl<'p> Stages<'p> {
             let hint = format!("leave out one of them; the topic's is `{}`", key.as_str());
             problems.error_hint(sql.place(), message, hint);
         }
-        if let (Format::Arrow, Some(column)) = (topic.spec.format, plan.setters().columns().next())
-        {
-            let message = format!(
-                "a record of an arrow topic is a batch, so no row can set its `{}`",
-                column.name()
-            );
-            problems.error(sql.place(), message);
-        }
     }
 
     /// The topic that the stage writes, held to its file or to its other writer.

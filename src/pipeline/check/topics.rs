@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::{
-    codec::schema::parse_field,
+    codec::{arrow_ipc::ArrowConfig, schema::parse_field},
     pipeline::{
         plan::TopicPlan,
         problem::{At, Place, Problems, did_you_mean},
@@ -41,10 +41,6 @@ impl<'p> Topics<'p> {
             let schema = spec.fields.as_deref().and_then(|fields| read_schema(fields, problems));
             if let Some(schema) = &schema {
                 check_key(spec, schema, problems);
-            }
-            if let (Format::Arrow, Some(key)) = (spec.format, &spec.key) {
-                let message = "a record of an arrow topic is a batch, so no field can be its key";
-                problems.error(key.place(), message);
             }
             declared.insert(name, Declared { spec, schema });
         }
@@ -89,6 +85,7 @@ impl<'p> Topics<'p> {
                 partitions: input.partitions,
                 replication: input.replication,
                 format: Format::Json,
+                arrow: ArrowConfig::default(),
                 key: None,
                 config: BTreeMap::new(),
                 compression: None,
@@ -108,6 +105,7 @@ fn plan(spec: &TopicSpec, schema: SchemaRef, partitions_default: i32) -> TopicPl
         partitions: spec.partitions.as_ref().map_or(partitions_default, |at| at.value),
         replication: spec.replication.as_ref().map(|at| at.value),
         format: spec.format,
+        arrow: spec.arrow.clone(),
         key: spec.key.as_ref().map(|key| key.as_str().to_owned()),
         config: spec.config.iter().cloned().collect(),
         compression: spec.compression.clone(),

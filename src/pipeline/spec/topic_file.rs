@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::pipeline::{
-    problem::{At, Problems},
-    spec::{check_topic_name, owned},
-    yaml::{self, Fields, Node, Text},
+use crate::{
+    codec::arrow_ipc::ArrowConfig,
+    pipeline::{
+        problem::{At, Problems},
+        spec::{arrow_section, check_topic_name, owned},
+        yaml::{self, Fields, Node, Text},
+    },
 };
 
 /// Partitions that a Kafka broker still starts with; more is a slip of the finger.
@@ -40,6 +43,8 @@ pub struct TopicSpec {
     pub partitions: Option<At<i32>>,
     pub replication: Option<At<i16>>,
     pub format: Format,
+    /// Of a topic with `format: arrow`.
+    pub arrow: ArrowConfig,
     /// The field that becomes the record key.
     pub key: Option<Text>,
     /// Kafka's topic properties, such as `retention.ms`.
@@ -67,6 +72,10 @@ impl TopicSpec {
         if let Some(name) = name {
             check_topic_name(name.as_str(), name.place(), problems);
         }
+        let format = fields
+            .choice("format", &[("json", Format::Json), ("arrow", Format::Arrow)], problems)
+            .map(|format| format.value)
+            .unwrap_or_default();
         let spec = Self {
             name: At {
                 value: owned(name).unwrap_or_default(),
@@ -76,10 +85,8 @@ impl TopicSpec {
             owner: owned(fields.text("owner", problems)),
             partitions: read_partitions(&mut fields, problems),
             replication: read_replication(&mut fields, problems),
-            format: fields
-                .choice("format", &[("json", Format::Json), ("arrow", Format::Arrow)], problems)
-                .map(|format| format.value)
-                .unwrap_or_default(),
+            format,
+            arrow: arrow_section::read(fields.get("arrow"), format, problems),
             key: fields.text("key", problems).cloned(),
             config: read_properties(fields.get("config"), problems),
             compression: read_compression(&mut fields, problems),
@@ -222,9 +229,9 @@ mod tests {
                 "topics/raw.orders.yaml:4:9: `format` must be one of json, arrow, not `avro`",
                 "topics/raw.orders.yaml:5:9: `fields` names no field; leave it out to infer the fields",
                 "topics/raw.orders.yaml:6:31: `column_statistics` must be true or false, not `yes`",
-                "topics/raw.orders.yaml:7:1: unknown key `retention`; known here: compression, \
-                 config, description, fields, format, key, lineage, owner, partitions, \
-                 replication, topic",
+                "topics/raw.orders.yaml:7:1: unknown key `retention`; known here: arrow, \
+                 compression, config, description, fields, format, key, lineage, owner, \
+                 partitions, replication, topic",
             ]
         );
     }

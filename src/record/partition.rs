@@ -1,7 +1,7 @@
 //! Which partition a key belongs to, as Java producers and ours agree.
 
 /// The partition of `key` among `partitions`: Kafka's default for records with a key.
-pub(super) fn partition_of(key: &[u8], partitions: usize) -> usize {
+pub fn partition_of(key: &[u8], partitions: usize) -> usize {
     // The sign bit is masked, not negated: that is what Kafka does.
     (murmur2(key) & 0x7fff_ffff) as usize % partitions
 }

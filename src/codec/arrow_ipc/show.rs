@@ -1,0 +1,22 @@
+//! Rows for people to read.
+
+use super::{DecodeError, decode};
+use crate::{codec::json, record::EncodedRows};
+
+/// Whether a record's bytes begin as an Arrow IPC stream does, and no text can.
+pub fn is_stream(record: &[u8]) -> bool {
+    record.starts_with(&[0xff; 4])
+}
+
+/// The rows of a record as JSON, whatever its schema is; what they keep of their
+/// records is among their fields.
+pub fn rows_as_json(record: &[u8]) -> Result<Vec<String>, DecodeError> {
+    let batch = decode::read(record)?;
+    let encoder = json::Encoder::new(&batch.schema())
+        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let mut rows = EncodedRows::default();
+    if let Some((_, error)) = encoder.encode(&batch, &mut rows).into_iter().next() {
+        return Err(DecodeError::Malformed(error.to_string()));
+    }
+    Ok(rows.iter().map(|row| String::from_utf8_lossy(row).into_owned()).collect())
+}
