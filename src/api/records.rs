@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     broker::{BrokerError, Reader, StartAt},
+    codec::arrow_ipc,
     record::{Record, Topic},
 };
 
@@ -95,10 +96,10 @@ struct ShownRecord {
     timestamp: Option<i64>,
     key: Option<String>,
     headers: Vec<Header>,
-    /// JSON where the value is JSON; otherwise its text
+    /// JSON where the value is JSON, a list of rows where it is Arrow; otherwise its text
     value: Value,
-    /// How to read `value`: `json`, `text`, `base64`, or `none` for a tombstone
-    #[schema(pattern = "^(json|text|base64|none)$")]
+    /// How to read `value`: `json`, `arrow`, `text`, `base64`, or `none` for a tombstone
+    #[schema(pattern = "^(json|arrow|text|base64|none)$")]
     encoding: &'static str,
 }
 
@@ -113,6 +114,7 @@ impl ShownRecord {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (value, encoding) = match record.value() {
             None => (Value::Null, "none"),
+            Some(bytes) if let Some(rows) = rows_of(bytes) => (rows, "arrow"),
             Some(bytes) => match (serde_json::from_slice(bytes), std::str::from_utf8(bytes)) {
                 (Ok(value), _) => (value, "json"),
                 (_, Ok(text)) => (text.into(), "text"),
@@ -133,6 +135,13 @@ impl ShownRecord {
             encoding,
         }
     }
+}
+
+/// Of a record that holds many rows.
+fn rows_of(value: &[u8]) -> Option<Value> {
+    let rows =
+        arrow_ipc::is_stream(value).then(|| arrow_ipc::rows_as_json(value).ok()).flatten()?;
+    serde_json::from_str(&format!("[{}]", rows.join(","))).ok()
 }
 
 /// Where reading begins.

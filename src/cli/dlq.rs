@@ -149,7 +149,9 @@ fn text(context: &Context, record: &Record<'_>, hex: bool) -> String {
         return inspect::as_json(record);
     }
     // Bytes that are no text would lose what they are.
-    let is_text = record.value().is_none_or(|value| std::str::from_utf8(value).is_ok());
+    let is_text = record.value().is_none_or(|value| {
+        std::str::from_utf8(value).is_ok() || inspect::rows_of(value).is_some()
+    });
     if is_text && !hex {
         return inspect::as_text(record);
     }

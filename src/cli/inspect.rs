@@ -1,4 +1,5 @@
-//! `lineage-hub inspect TOPIC`: records with position, key, headers and value.
+//! `lineage-hub inspect TOPIC`: records with position, key, headers and value; of
+//! an Arrow record, its rows.
 
 use std::{
     fmt::Write as _,
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::{CliError, context::Context, output, signals};
 use crate::{
     broker::{Reader, StartAt},
+    codec::arrow_ipc,
     record::{Record, Topic},
     runtime::Shutdown,
 };
@@ -60,9 +62,21 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<(), CliError>
 
 pub(super) fn as_text(record: &Record<'_>) -> String {
     let mut text = head(record);
-    let value = record.value().map_or("(tombstone)".into(), String::from_utf8_lossy);
-    let _ = write!(text, "\n  {value}");
+    match record.value().map(|value| rows_of(value).ok_or(value)) {
+        None => text.push_str("\n  (tombstone)"),
+        Some(Ok(rows)) => rows.iter().for_each(|row| {
+            let _ = write!(text, "\n  {row}");
+        }),
+        Some(Err(value)) => {
+            let _ = write!(text, "\n  {}", String::from_utf8_lossy(value));
+        }
+    }
     text
+}
+
+/// Of a record that holds many rows, as JSON.
+pub(super) fn rows_of(value: &[u8]) -> Option<Vec<String>> {
+    arrow_ipc::is_stream(value).then(|| arrow_ipc::rows_as_json(value).ok()).flatten()
 }
 
 /// All of a record but its value.
@@ -85,9 +99,12 @@ pub(super) fn head(record: &Record<'_>) -> String {
 
 pub(super) fn as_json(record: &Record<'_>) -> String {
     let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
-    let value = record
-        .value()
-        .map_or(Value::Null, |value| serde_json::from_slice(value).unwrap_or_else(|_| text(value)));
+    let json = |value: &[u8]| match rows_of(value) {
+        Some(rows) => serde_json::from_str(&format!("[{}]", rows.join(","))).ok(),
+        None => serde_json::from_slice(value).ok(),
+    };
+    let value =
+        record.value().map_or(Value::Null, |value| json(value).unwrap_or_else(|| text(value)));
     let headers: Vec<Value> = record
         .headers()
         .map(|(name, value)| json!({ "key": name, "value": value.map_or(Value::Null, text) }))

@@ -37,6 +37,9 @@ pub(super) fn run(args: &ProduceArgs, context: &Context) -> Result<(), CliError>
         Err(CliError::Project(_)) => None,
         Err(error) => return Err(error),
     };
+    if let Some(declared) = &declared {
+        declared.takes_lines().map_err(|error| CliError::Failed(error.to_string()))?;
+    }
     let broker = context.broker()?;
     let topic: Topic = args.topic.as_str().into();
     if !Admin::connect(&broker)?.topics()?.contains_key(&topic) {

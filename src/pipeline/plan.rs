@@ -106,6 +106,26 @@ pub struct TopicPlan {
     pub declared: bool,
 }
 
+/// Lines of a file or of a request are no records of this topic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "topic `{topic}` has `format: arrow`, and its records are no lines; send them to a topic of \
+     JSON and let a stage write `{topic}`, or produce Arrow IPC streams with a client of your own"
+)]
+pub struct NotLines {
+    pub topic: String,
+}
+
+impl TopicPlan {
+    /// Whether a record is a line of text.
+    pub fn takes_lines(&self) -> Result<(), NotLines> {
+        match self.format {
+            Format::Json => Ok(()),
+            Format::Arrow => Err(NotLines { topic: self.name.clone() }),
+        }
+    }
+}
+
 impl ProjectPlan {
     pub fn pipeline(&self, name: &str) -> Option<&PipelinePlan> {
         self.pipelines.iter().find(|pipeline| pipeline.name == name)

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{PipelinePlan, StagePlan};
+use super::{PipelinePlan, StagePlan, plan::NotLines};
 
 /// The way of a run's records.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub enum RouteError {
     NotRead { pipeline: String, topic: String },
     #[error("{pipeline} begins with {} topics; name one of {}", topics.len(), topics.join(", "))]
     Ambiguous { pipeline: String, topics: Vec<String> },
+    #[error(transparent)]
+    NotLines(#[from] NotLines),
 }
 
 impl Route {
@@ -30,7 +32,7 @@ impl Route {
             pipeline.stages.iter().map(|stage| stage.from.name.as_str()).collect();
         if let Some(topic) = topic {
             if first.contains(&topic) {
-                return Ok(Self::from_topic(pipeline, topic));
+                return Self::of_lines(pipeline, topic);
             }
             let (pipeline, topic) = (pipeline.name.clone(), topic.to_owned());
             return Err(RouteError::NotRead { pipeline, topic });
@@ -38,12 +40,18 @@ impl Route {
         first.retain(|name| !written(name));
         first.dedup();
         match first[..] {
-            [topic] => Ok(Self::from_topic(pipeline, topic)),
+            [topic] => Self::of_lines(pipeline, topic),
             _ => Err(RouteError::Ambiguous {
                 pipeline: pipeline.name.clone(),
                 topics: first.into_iter().map(ToOwned::to_owned).collect(),
             }),
         }
+    }
+
+    fn of_lines(pipeline: &PipelinePlan, topic: &str) -> Result<Self, RouteError> {
+        let first = pipeline.stages.iter().find(|stage| stage.from.name == topic);
+        first.map_or(Ok(()), |stage| stage.from.takes_lines())?;
+        Ok(Self::from_topic(pipeline, topic))
     }
 
     /// From `topic` through all stages of the pipeline that its records reach.

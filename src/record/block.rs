@@ -67,6 +67,7 @@ impl Block {
     }
 
     /// An empty block for the rows of this one's records: as this one in all else.
+    #[must_use]
     pub fn rows_of(&self) -> Self {
         let unpacked = Unpacked { sizes: Vec::new(), next_offset: self.next_offset() };
         Self { unpacked: Some(unpacked), ..Self::new(self.topic.clone(), self.partition) }

@@ -101,13 +101,11 @@ impl<'b> Open<'b> {
         partitions: usize,
         record: u32,
     ) -> &mut Pack {
-        let of_run = match self.runs.iter().rposition(|of_run| of_run.run == run) {
-            Some(index) => index,
-            None => {
-                self.runs.push(OfRun { run, packs: vec![None; partitions + 1] });
-                self.runs.len() - 1
-            }
-        };
+        let known = self.runs.iter().rposition(|of_run| of_run.run == run);
+        let of_run = known.unwrap_or_else(|| {
+            self.runs.push(OfRun { run, packs: vec![None; partitions + 1] });
+            self.runs.len() - 1
+        });
         let place = &mut self.runs[of_run].packs[partition.unwrap_or(partitions)];
         let index = *place.get_or_insert(self.packs.len());
         if index == self.packs.len() {

@@ -115,11 +115,11 @@ fn unpack(
             continue;
         };
         match decoder.decode(value) {
-            Ok(decoded) => {
-                push_rows(&mut rows, &record, &decoded);
+            Ok(found) => {
+                push_rows(&mut rows, &record, &found);
                 if !is_dropped {
-                    take(work, first, &decoded).map_err(unplanned)?;
-                    batches.push(decoded.batch);
+                    take(work, first, &found).map_err(unplanned)?;
+                    batches.push(found.batch);
                 }
             }
             Err(error) => {

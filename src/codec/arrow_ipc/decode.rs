@@ -108,7 +108,9 @@ impl Decoder {
         let relaxed = Arc::new(Schema::new(relaxed.collect::<Vec<_>>()));
         let all = RecordBatch::try_new_with_options(relaxed, columns, &options)?;
         let mut keep = vec![true; rows];
-        bad.iter().for_each(|(row, _)| keep[*row] = false);
+        for (row, _) in bad {
+            keep[*row] = false;
+        }
         let sound = filter_record_batch(&all, &BooleanArray::from(keep))?;
         let options = RecordBatchOptions::new().with_row_count(Some(sound.num_rows()));
         RecordBatch::try_new_with_options(
