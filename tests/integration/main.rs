@@ -15,6 +15,7 @@ mod api;
 mod api_faults;
 mod api_limits;
 mod api_page;
+mod arrow;
 mod cli_errors;
 mod commands;
 mod crash;

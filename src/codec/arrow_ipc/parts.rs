@@ -7,7 +7,7 @@ use arrow::{
         Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, MapArray, MapBuilder, StringBuilder,
         TimestampMillisecondArray,
     },
-    compute::cast,
+    compute::{CastOptions, cast, cast_with_options},
     datatypes::{DataType, Field, Fields, Schema, TimeUnit, TimestampMillisecondType},
     error::ArrowError,
     record_batch::RecordBatch,
@@ -86,6 +86,21 @@ impl Parts {
             }),
         )
     }
+}
+
+/// The same rows with keys as text, where they all are: bytes are no reading.
+pub(super) fn with_text_keys(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = batch.schema();
+    let Ok(index) = schema.index_of(KEY) else { return Ok(batch) };
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let Ok(text) = cast_with_options(batch.column(index), &DataType::Utf8, &options) else {
+        return Ok(batch);
+    };
+    let mut columns = batch.columns().to_vec();
+    columns[index] = text;
+    let mut fields = schema.fields().to_vec();
+    fields[index] = Arc::new(Field::new(KEY, DataType::Utf8, true));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// Builds the columns that a topic asks for, row by row.

@@ -1,6 +1,6 @@
 //! Rows for people to read.
 
-use super::{DecodeError, decode};
+use super::{DecodeError, decode, parts};
 use crate::{codec::json, record::EncodedRows};
 
 /// Whether a record's bytes begin as an Arrow IPC stream does, and no text can.
@@ -11,7 +11,7 @@ pub fn is_stream(record: &[u8]) -> bool {
 /// The rows of a record as JSON, whatever its schema is; what they keep of their
 /// records is among their fields.
 pub fn rows_as_json(record: &[u8]) -> Result<Vec<String>, DecodeError> {
-    let batch = decode::read(record)?;
+    let batch = parts::with_text_keys(decode::read(record)?)?;
     let encoder = json::Encoder::new(&batch.schema())
         .map_err(|error| DecodeError::Malformed(error.to_string()))?;
     let mut rows = EncodedRows::default();
