@@ -287,7 +287,9 @@ impl Processor {
         let mut dropped = Vec::new();
         let mut dead_rows = Vec::new();
         for (index, (expectation, verdict)) in self.expectations.iter().zip(verdicts).enumerate() {
-            work.unmet[index] += verdict.failed.len() as u64;
+            let records =
+                verdict.failed.iter().map(|row| work.rows[output.origin.of(*row as usize)]);
+            work.failed[index].extend(records);
             match expectation.otherwise {
                 Otherwise::Warn => {}
                 Otherwise::Drop => dropped.extend(verdict.failed),
@@ -416,7 +418,8 @@ struct Work<'a> {
     tombstones: Vec<u32>,
     dead: Vec<DeadRecord>,
     counts: Counts,
-    unmet: Vec<u64>,
+    /// For each expectation, the record of every row that failed it.
+    failed: Vec<Vec<u32>>,
     statistics: InOut<Option<Statistics>>,
 }
 
@@ -428,7 +431,7 @@ impl<'a> Work<'a> {
             tombstones: Vec::new(),
             dead: Vec::new(),
             counts: Counts::default(),
-            unmet: vec![0; expectations],
+            failed: vec![Vec::new(); expectations],
             statistics: InOut::default(),
         }
     }
@@ -464,8 +467,9 @@ impl<'a> Work<'a> {
             bytes_out: output.size() as u64,
             ..self.counts
         };
-        let runs = by_run(&output, &self.dead);
-        let Self { dead, unmet, statistics, .. } = self;
+        let runs = by_run(&output, &self.dead, &self.failed);
+        let Self { dead, failed, statistics, .. } = self;
+        let unmet = failed.iter().map(|records| records.len() as u64).collect();
         let trace = BatchTrace::default();
         Processed { output, dead, counts, runs, unmet, statistics, trace }
     }
