@@ -6,7 +6,7 @@ use lineage_hub::{
     lineage::{Counts, EventType, PRODUCER, validate},
     pipeline::{self, GitLocation, Project, StagePlan},
     stage::{EventOptions, ParentRun, RunBooks, StageError, StageEvents},
-    transform::Functions,
+    transform::{Functions, Transforms},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -45,7 +45,11 @@ fn plan() -> Arc<StagePlan> {
     let files = [("topics/raw.orders.yaml", TOPIC), ("pipelines/orders.yaml", PIPELINE)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
     let functions = Functions::default();
-    let options = pipeline::Options { functions: &functions, namespace: "none" };
+    let options = pipeline::Options {
+        functions: &functions,
+        transforms: &Transforms::default(),
+        namespace: "none",
+    };
     let (plan, _) = pipeline::check(&Project::from_files(files), options).into_plan().unwrap();
     let mut stage = StagePlan::clone(plan.stages().next().unwrap());
     stage.source = Some(GitLocation {
