@@ -16,3 +16,5 @@ pub mod stage;
 pub mod telemetry;
 pub mod test_driver;
 pub mod transform;
+
+pub use cli::Hub;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lineage_hub::cli::main()
+    lineage_hub::Hub::new().main()
 }

@@ -56,7 +56,10 @@ struct Stage {
     id: String,
     name: String,
     description: Option<String>,
-    sql: String,
+    /// Unless it is Rust
+    sql: Option<String>,
+    /// The name of its transform, if it is Rust
+    rust: Option<String>,
     from: String,
     to: String,
     dead_letters: String,
@@ -152,6 +155,7 @@ impl Stage {
             name: plan.stage.clone(),
             description: plan.description.clone(),
             sql: plan.sql.clone(),
+            rust: plan.plan.rust().map(str::to_owned),
             from: plan.from.name.clone(),
             to: plan.to.name.clone(),
             dead_letters: plan.dead_letters.name.clone(),

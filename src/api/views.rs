@@ -128,6 +128,8 @@ struct StagePart {
     sent: Option<u64>,
     books: Books,
     by_replica: BTreeMap<String, Books>,
+    /// Rows that failed an expectation, by its name; none of one that all met.
+    unmet: BTreeMap<String, u64>,
     error: Option<String>,
 }
 
@@ -163,6 +165,7 @@ impl Run {
                 sent: run.sent_to(stage),
                 books: part.counts.into(),
                 by_replica: by_replica.map(|(name, counts)| (name, counts.into())).collect(),
+                unmet: part.unmet,
                 error: part.error,
             }
         });

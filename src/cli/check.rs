@@ -4,15 +4,11 @@ use super::{CliError, context::Context, output};
 use crate::{
     pipeline::{self, CheckError, Project},
     stage,
-    transform::Functions,
 };
 
 pub(super) fn run(context: &Context) -> Result<(), CliError> {
     let project = Project::load(&context.globals.project)?;
-    let functions = Functions::default();
-    let options =
-        pipeline::Options { functions: &functions, namespace: &context.config.lineage.namespace };
-    let checked = pipeline::check(&project, options);
+    let checked = pipeline::check(&project, context.check_options());
     if context.is_json() {
         output::rows(true, &[], &checked.problems, |_| Vec::new())?;
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{CliError, Globals, OutputFormat, broker::EmbeddedArgs};
+use super::{CliError, Globals, Hub, OutputFormat, broker::EmbeddedArgs};
 use crate::{
     broker::{
         Broker, TopicRequest,
@@ -11,7 +11,6 @@ use crate::{
     config::{self, Flag, HubConfig, Loaded, Sources},
     pipeline::{self, Project, ProjectPlan, StagePlan, TopicPlan},
     telemetry::OtelConfig,
-    transform::Functions,
 };
 
 /// Longest that a command waits for a broker that does not answer.
@@ -27,10 +26,12 @@ pub(super) struct Context {
     pub config: HubConfig,
     pub otel: OtelConfig,
     pub no_color: bool,
+    /// What the program brings of its own.
+    pub hub: Hub,
 }
 
 impl Context {
-    pub(super) fn load(globals: Globals) -> Result<Self, CliError> {
+    pub(super) fn load(globals: Globals, hub: Hub) -> Result<Self, CliError> {
         let sources = sources(&globals)?;
         let no_color = sources.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         let Loaded { mut config, otel, .. } = config::load(&sources)?;
@@ -39,7 +40,7 @@ impl Context {
             1 => "info,lineage_hub=debug".clone_into(&mut config.log.filter),
             _ => "debug,lineage_hub=trace,kafka=trace".clone_into(&mut config.log.filter),
         }
-        Ok(Self { globals, config, otel, no_color })
+        Ok(Self { globals, config, otel, no_color, hub })
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -51,13 +52,16 @@ impl Context {
         self.globals.project.join(&self.config.data_dir)
     }
 
+    /// What the project is checked with.
+    pub(super) fn check_options(&self) -> pipeline::Options<'_> {
+        let Hub { functions, transforms } = &self.hub;
+        pipeline::Options { functions, transforms, namespace: &self.config.lineage.namespace }
+    }
+
     /// The project as it is to run; its warnings are printed.
     pub(super) fn plan(&self) -> Result<ProjectPlan, CliError> {
         let project = Project::load(&self.globals.project)?;
-        let functions = Functions::default();
-        let options =
-            pipeline::Options { functions: &functions, namespace: &self.config.lineage.namespace };
-        let (plan, warnings) = pipeline::check(&project, options).into_plan()?;
+        let (plan, warnings) = pipeline::check(&project, self.check_options()).into_plan()?;
         for warning in warnings {
             anstream::eprintln!("{warning}");
         }
@@ -175,11 +179,16 @@ pub(super) fn sources(globals: &Globals) -> Result<Sources, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transform::{Functions, Transforms};
 
     fn limits(files: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         let functions = Functions::default();
-        let options = pipeline::Options { functions: &functions, namespace: "shop" };
+        let options = pipeline::Options {
+            functions: &functions,
+            transforms: &Transforms::default(),
+            namespace: "shop",
+        };
         let (plan, _) = pipeline::check(&Project::from_files(files), options).into_plan().unwrap();
         let topics = topics(&HubConfig::default(), &plan).into_iter();
         topics

@@ -168,6 +168,7 @@ fn as_json(stage: &StagePlan) -> Value {
         "to": stage.to.name,
         "deadLetters": stage.dead_letters.name,
         "sql": stage.sql,
+        "rust": stage.plan.rust(),
         "plan": stage.plan.steps(),
         "schema": fields,
         "expectations": expectations,

@@ -16,8 +16,8 @@ use crate::{
     runs::RunPlan,
     runtime::{Backoff, Shutdown},
     stage::{
-        CancelledRuns, EventOptions, ParentRun, Replica, ReplicaOptions, SqlLiterals, StageError,
-        StageEvents, StageStatus,
+        CancelledRuns, EventOptions, ParentRun, Replica, ReplicaOptions, RunBooks, SqlLiterals,
+        StageError, StageEvents, StageStatus,
     },
 };
 
@@ -118,7 +118,7 @@ pub(super) fn part_starts(
 ) -> Vec<(String, Vec<u8>)> {
     let starts = stages.iter().filter_map(|stage| {
         let events = StageEvents::new(stage, events.clone());
-        let start = events.bounded(EventType::Start, run, &[].into(), None)?;
+        let start = events.bounded(EventType::Start, run, &RunBooks::default(), None)?;
         Some((start.key, start.value))
     });
     starts.collect()

@@ -24,6 +24,7 @@ mod inspect;
 mod lineage;
 mod output;
 mod produce;
+mod program;
 mod reach;
 mod rows;
 mod run;
@@ -45,6 +46,7 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use error::CliError;
+pub use program::Hub;
 
 use self::{context::Context, generate::GenerateArgs};
 
@@ -147,10 +149,10 @@ enum Command {
 }
 
 /// Parses the arguments and runs what they say.
-pub fn main() -> ExitCode {
+fn main(hub: Hub) -> ExitCode {
     crate::runtime::bound_arenas();
     let cli = Cli::parse();
-    match run(cli) {
+    match run(cli, hub) {
         Ok(()) => ExitCode::SUCCESS,
         // A reader that has seen enough (`| head`) is no failure.
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -163,7 +165,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), CliError> {
+fn run(cli: Cli, hub: Hub) -> Result<(), CliError> {
     let Cli { globals, command } = cli;
     let is_drawing = matches!(globals.output, OutputFormat::Dot | OutputFormat::Mermaid);
     if is_drawing && !matches!(command, Command::Explain(_) | Command::Lineage(_)) {
@@ -179,7 +181,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Config(args) => return config::run(&args, &globals),
         _ => {}
     }
-    let context = Context::load(globals)?;
+    let context = Context::load(globals, hub)?;
     let color = io::stderr().is_terminal() && !context.no_color;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::{
         pipeline::{self, Project},
-        transform::Functions,
+        transform::{Functions, Transforms},
     };
 
     fn topic(fields: &str) -> Arc<TopicPlan> {
@@ -203,7 +203,11 @@ mod tests {
         let files =
             [("topics/t.yaml".to_owned(), topic), ("pipelines/p.yaml".to_owned(), pipeline)];
         let functions = Functions::default();
-        let options = pipeline::Options { functions: &functions, namespace: "test" };
+        let options = pipeline::Options {
+            functions: &functions,
+            transforms: &Transforms::default(),
+            namespace: "test",
+        };
         let checked = pipeline::check(&Project::from_files(files), options);
         Arc::clone(&checked.into_plan().unwrap().0.topics["t"])
     }

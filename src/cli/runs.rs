@@ -228,7 +228,15 @@ fn show_bounded(run: &BoundedRun) -> Result<(), CliError> {
             rows.extend(each.map(|(replica, counts)| row("", replica, "", *counts)));
         }
     }
-    output::line(output::table(&header, &rows).trim_end())
+    output::line(output::table(&header, &rows).trim_end())?;
+    for (job, part) in &run.parts {
+        for (expectation, unmet) in &part.unmet {
+            let rows =
+                if *unmet == 1 { "1 row".to_owned() } else { format!("{} rows", grouped(*unmet)) };
+            output::line(format!("{job}: {rows} failed the expectation `{expectation}`"))?;
+        }
+    }
+    Ok(())
 }
 
 fn show_streaming(run: &StreamingRun) -> Result<(), CliError> {

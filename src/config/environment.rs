@@ -3,24 +3,22 @@
 use serde_json::Value;
 
 use super::{
-    error::Origin,
+    error::{Origin, SettingProblem},
     layers::Setting,
+    openlineage,
     shape::{self, Found, Raw},
+    transport::{self, Untyped},
 };
 
 const PREFIX: &str = "LINEAGE_HUB__";
 
 /// Variables of Kafka's, Marquez's and OpenLineage's tools and the settings that
-/// they mean, the weakest first: `OPENLINEAGE_URL` wins over `MARQUEZ_URL`, and
-/// the hub's own variables win over all of these.
-pub(super) const ALIASES: [(&str, &str); 12] = [
+/// they mean, the weakest first: `OPENLINEAGE_URL` wins over `MARQUEZ_URL`, what
+/// `OPENLINEAGE__TRANSPORT` begins with wins over both, and the hub's own variables
+/// win over all of these.
+pub(super) const ALIASES: [(&str, &str); 7] = [
     ("KAFKA_BOOTSTRAP_SERVERS", "kafka.bootstrap"),
-    ("OPENLINEAGE__TRANSPORT__TYPE", "forward.backends.default.type"),
     ("MARQUEZ_URL", "forward.backends.default.url"),
-    ("OPENLINEAGE__TRANSPORT__URL", "forward.backends.default.url"),
-    ("OPENLINEAGE__TRANSPORT__ENDPOINT", "forward.backends.default.endpoint"),
-    ("OPENLINEAGE__TRANSPORT__AUTH__APIKEY", "forward.backends.default.api_key"),
-    ("OPENLINEAGE__TRANSPORT__AUTH__API_KEY", "forward.backends.default.api_key"),
     ("OPENLINEAGE_URL", "forward.backends.default.url"),
     ("OPENLINEAGE_ENDPOINT", "forward.backends.default.endpoint"),
     ("OPENLINEAGE_API_KEY", "forward.backends.default.api_key"),
@@ -31,7 +29,8 @@ pub(super) const ALIASES: [(&str, &str); 12] = [
 /// The one whose sense is the other way round.
 const NEGATED: &str = "OPENLINEAGE_DISABLED";
 
-/// What a variable that names the backend's URL says of the backend besides.
+/// The backend of a lone URL, and what the variable that names it says besides.
+const BACKEND: &str = "forward.backends.default.";
 const BACKEND_URL: &str = "forward.backends.default.url";
 const BACKEND_TYPE: (&str, &str) = ("forward.backends.default.type", "http");
 
@@ -44,10 +43,19 @@ pub(super) struct Variable<'a> {
 
 /// The settings of one layer, the weakest first. An empty variable sets nothing,
 /// as compose files pass on what is not set.
-pub(super) fn settings(variables: &[Variable<'_>], defaults: &Value) -> Vec<Setting> {
+pub(super) fn settings(
+    variables: &[Variable<'_>],
+    defaults: &Value,
+    problems: &mut Vec<SettingProblem>,
+) -> Vec<Setting> {
     let set = || variables.iter().filter(|variable| !variable.value.is_empty());
     let mut settings = Vec::new();
+    let transport = openlineage::of_variables(variables, problems);
+    let stands_alone = transport.as_ref().is_some_and(transport::stands_alone);
     for (alias, key) in ALIASES {
+        if stands_alone && key.starts_with(BACKEND) {
+            continue;
+        }
         for variable in set().filter(|variable| variable.name == alias) {
             if key == BACKEND_URL {
                 let (key, value) = BACKEND_TYPE;
@@ -56,6 +64,9 @@ pub(super) fn settings(variables: &[Variable<'_>], defaults: &Value) -> Vec<Sett
             let value = if alias == NEGATED { negate(variable.value) } else { variable.value };
             settings.push(variable.setting(path(key), value));
         }
+    }
+    if let Some(transport) = &transport {
+        settings.extend(transport::settings(transport, Untyped::Allowed, problems));
     }
     for variable in set() {
         if let Some(name) = variable.name.strip_prefix(PREFIX) {
@@ -134,7 +145,7 @@ mod tests {
                 origin: Origin::Environment((*name).to_owned()),
             })
             .collect();
-        let settings = settings(&variables, &defaults);
+        let settings = settings(&variables, &defaults, &mut Vec::new());
         settings.into_iter().map(|setting| (setting.path.join(" "), setting.value)).collect()
     }
 

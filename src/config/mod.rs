@@ -26,6 +26,7 @@ mod openlineage;
 mod provenance;
 mod shape;
 mod sources;
+mod transport;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,35 +1,24 @@
-//! `openlineage.yml`: where OpenLineage's own clients are told to send events to.
+//! `openlineage.yml` and the variables `OPENLINEAGE__TRANSPORT__*`: where
+//! OpenLineage's own clients are told to send events to.
 //!
-//! What says where events go and how becomes the backend `default`, or a backend
-//! for each part of a composite transport. The rest of the file is for other
-//! clients (facets that they leave out, tags that they add) and passed over.
+//! What says where events go and how is taken over. The rest is for other clients
+//! (facets that they leave out, tags that they add) and passed over.
 
 use std::sync::Arc;
 
 use super::{
+    environment::Variable,
     error::{Origin, SettingProblem},
     layers::Setting,
-    shape::Raw,
+    transport::{self, Branch, Tree, Untyped},
 };
 use crate::pipeline::{
     problem::Problems,
-    yaml::{self, Node, Text, Value},
+    yaml::{self, Node, Value},
 };
 
-/// The backend of a transport that stands alone.
-const DEFAULT: &str = "default";
-
-/// Keys of an `http` transport and what they are called here. Python's client
-/// and Java's have a spelling each of some.
-const HTTP: [(&str, &str); 5] = [
-    ("url", "url"),
-    ("endpoint", "endpoint"),
-    ("apiKey", "api_key"),
-    ("api_key", "api_key"),
-    ("timeoutInMillis", "request_timeout"),
-];
-
-const FILE: [(&str, &str); 2] = [("log_file_path", "path"), ("location", "path")];
+/// How the variables begin; keys within are parted by two underscores.
+const VARIABLE: &str = "OPENLINEAGE__TRANSPORT";
 
 /// The settings that the file makes, and what of it cannot be followed.
 pub(super) fn settings(
@@ -37,14 +26,123 @@ pub(super) fn settings(
     text: &str,
     problems: &mut Vec<SettingProblem>,
 ) -> Vec<Setting> {
-    let mut reader = Reader { settings: Vec::new(), problems: Problems::default() };
+    let mut found = Problems::default();
+    let mut settings = Vec::new();
     match yaml::parse(file, text) {
-        Ok(Some(node)) if !node.is_null() => reader.file(&node),
+        Ok(Some(node)) if !node.is_null() => {
+            let entries = yaml::map(&node, "openlineage.yml", &mut found).unwrap_or_default();
+            let transport = entries.iter().find(|(name, _)| name.as_str() == "transport");
+            if let Some(tree) = transport.and_then(|(_, node)| of_node(node)) {
+                settings = transport::settings(&tree, Untyped::Refused, problems);
+            }
+        }
         Ok(_) => {}
-        Err(problem) => reader.problems.push(problem),
+        Err(problem) => found.push(problem),
     }
-    problems.extend(reader.problems.into_sorted().into_iter().map(SettingProblem::from));
-    reader.settings
+    problems.extend(found.into_sorted().into_iter().map(SettingProblem::from));
+    settings
+}
+
+/// `None` where nothing, or null, was written.
+fn of_node(node: &Node) -> Option<Tree> {
+    let value = match &node.value {
+        Value::Text(text) if text.is_null() => return None,
+        Value::Text(text) => Branch::Text(text.as_str().to_owned()),
+        Value::List(items) => Branch::List(items.iter().filter_map(of_node).collect()),
+        Value::Map(entries) => {
+            let entry = |(name, node): &(yaml::Text, Node)| {
+                Some((name.as_str().to_owned(), of_node(node)?))
+            };
+            Branch::Map(entries.iter().filter_map(entry).collect())
+        }
+    };
+    Some(Tree { origin: Origin::File(node.place.clone()), value })
+}
+
+/// The transport that a layer's variables make; `None` where there is none among
+/// them. As the clients have it, what stands further up wins: no variable changes
+/// what is in the JSON of another.
+pub(super) fn of_variables(
+    variables: &[Variable<'_>],
+    problems: &mut Vec<SettingProblem>,
+) -> Option<Tree> {
+    let keys = |variable: &Variable<'_>| {
+        let keys = variable.name.strip_prefix(VARIABLE)?.split("__").map(str::to_ascii_lowercase);
+        let mut keys = keys.collect::<Vec<_>>();
+        // `OPENLINEAGE__TRANSPORTER` is another variable.
+        keys.remove(0).is_empty().then_some(keys)
+    };
+    let set = variables.iter().filter(|variable| !variable.value.is_empty());
+    let mut found: Vec<_> = set.filter_map(|variable| Some((keys(variable)?, variable))).collect();
+    found.sort_by_key(|(keys, _)| keys.len());
+    let (_, first) = found.first()?;
+    let mut tree = Tree { origin: first.origin.clone(), value: Branch::Map(Vec::new()) };
+    for (keys, variable) in found {
+        let Some(value) = of_value(variable, problems) else { continue };
+        tree.lay_under(&keys, value);
+    }
+    Some(tree)
+}
+
+/// What a variable holds: JSON, or a text.
+fn of_value(variable: &Variable<'_>, problems: &mut Vec<SettingProblem>) -> Option<Tree> {
+    let text = variable.value.trim();
+    if !text.starts_with(['{', '[']) {
+        let value = Branch::Text(text.to_owned());
+        return Some(Tree { origin: variable.origin.clone(), value });
+    }
+    match serde_json::from_str(text) {
+        Ok(json) => of_json(json, &variable.origin),
+        Err(error) => {
+            // Of the value nothing is shown: it may hold a key.
+            let message = format!("is no JSON: line {}, column {}", error.line(), error.column());
+            problems.push(SettingProblem::new("", variable.origin.clone(), message));
+            None
+        }
+    }
+}
+
+fn of_json(json: serde_json::Value, origin: &Origin) -> Option<Tree> {
+    use serde_json::Value as Json;
+    let value = match json {
+        Json::Null => return None,
+        Json::String(text) => Branch::Text(text),
+        scalar @ (Json::Bool(_) | Json::Number(_)) => Branch::Text(scalar.to_string()),
+        Json::Array(items) => {
+            Branch::List(items.into_iter().filter_map(|item| of_json(item, origin)).collect())
+        }
+        Json::Object(entries) => {
+            let entry = |(name, json)| Some((name, of_json(json, origin)?));
+            Branch::Map(entries.into_iter().filter_map(entry).collect())
+        }
+    };
+    Some(Tree { origin: origin.clone(), value })
+}
+
+impl Tree {
+    /// Puts a value where the keys lead to, unless something is there; of two maps
+    /// the entries that the other has not.
+    fn lay_under(&mut self, keys: &[String], value: Self) {
+        let Branch::Map(entries) = &mut self.value else { return };
+        let Some((key, rest)) = keys.split_first() else {
+            let Branch::Map(more) = value.value else { return };
+            for (name, tree) in more {
+                self.lay_under(&[name], tree);
+            }
+            return;
+        };
+        let index = entries.iter().position(|(name, _)| transport::is_same(name, key));
+        match (index, rest) {
+            (Some(index), rest) => entries[index].1.lay_under(rest, value),
+            (None, []) => entries.push((key.clone(), value)),
+            (None, rest) => {
+                let mut section =
+                    Self { origin: value.origin.clone(), value: Branch::Map(Vec::new()) };
+                section.lay_under(rest, value);
+                entries.push((key.clone(), section));
+            }
+        }
+    }
 }
 
 /// Leaves out the file's backends, the first `count` settings, that a stronger
@@ -65,124 +163,23 @@ pub(super) fn drop_overruled(settings: &mut Vec<Setting>, count: usize) {
     });
 }
 
-struct Reader {
-    settings: Vec<Setting>,
-    problems: Problems,
-}
-
-impl Reader {
-    fn file(&mut self, node: &Node) {
-        let entries = yaml::map(node, "openlineage.yml", &mut self.problems).unwrap_or_default();
-        if let Some(node) = entry(entries, "transport") {
-            self.transport(DEFAULT, node);
-        }
-    }
-
-    fn transport(&mut self, backend: &str, node: &Node) {
-        let Some(entries) = yaml::map(node, "a transport", &mut self.problems) else { return };
-        let Some(kind) = entry(entries, "type").and_then(text) else {
-            return self.problems.error(&node.place, "a transport needs `type`");
-        };
-        match kind.as_str() {
-            "http" => {
-                self.set(backend, "type", kind, "http");
-                self.take(backend, entries, &HTTP);
-                self.seconds(backend, entries);
-                if let Some(Value::Map(auth)) = entry(entries, "auth").map(|node| &node.value) {
-                    self.take(backend, auth, &HTTP);
-                }
-                if let Some(packed) = entry(entries, "compression").and_then(text)
-                    && packed.as_str() == "gzip"
-                {
-                    self.set(backend, "gzip_bytes_min", packed, "0");
-                }
-            }
-            "console" => self.set(backend, "type", kind, "console"),
-            "file" => {
-                self.set(backend, "type", kind, "file");
-                self.take(backend, entries, &FILE);
-            }
-            "composite" => self.composite(node, entries),
-            "noop" => {}
-            other => {
-                let message = format!("transport `{other}` is not there");
-                let hint = "there are http, console, file, composite and noop".to_owned();
-                self.problems.error_hint(kind.place(), message, hint);
-            }
-        }
-    }
-
-    /// Its parts have names, or are a list and named by their place in it.
-    fn composite(&mut self, node: &Node, entries: &[(Text, Node)]) {
-        match entry(entries, "transports").map(|node| &node.value) {
-            Some(Value::Map(parts)) => {
-                for (name, part) in parts {
-                    self.transport(name.as_str(), part);
-                }
-            }
-            Some(Value::List(parts)) => {
-                for (index, part) in parts.iter().enumerate() {
-                    let name = match &part.value {
-                        Value::Map(entries) => entry(entries, "name").and_then(text),
-                        Value::Text(_) | Value::List(_) => None,
-                    };
-                    let numbered = || format!("openlineage-{}", index + 1);
-                    let name = name.map_or_else(numbered, |name| name.as_str().to_owned());
-                    self.transport(&name, part);
-                }
-            }
-            _ => self.problems.error(&node.place, "a composite transport needs `transports`"),
-        }
-    }
-
-    fn take(&mut self, backend: &str, entries: &[(Text, Node)], keys: &[(&str, &str)]) {
-        for (theirs, ours) in keys {
-            let Some(value) = entry(entries, theirs).and_then(text) else { continue };
-            let unit = if *theirs == "timeoutInMillis" { "ms" } else { "" };
-            self.set(backend, ours, value, &format!("{}{unit}", value.as_str()));
-        }
-    }
-
-    /// Python's client counts `timeout` in seconds, with parts of one.
-    fn seconds(&mut self, backend: &str, entries: &[(Text, Node)]) {
-        let Some(timeout) = entry(entries, "timeout").and_then(text) else { return };
-        let value = match timeout.as_str().parse::<f64>() {
-            Ok(seconds) => format!("{}ms", (seconds * 1000.0).round() as u64),
-            Err(_other) => timeout.as_str().to_owned(),
-        };
-        self.set(backend, "request_timeout", timeout, &value);
-    }
-
-    fn set(&mut self, backend: &str, key: &str, place: &Text, value: &str) {
-        let path = ["forward", "backends", backend, key].map(str::to_owned).to_vec();
-        let origin = Origin::File(place.place().clone());
-        self.settings.push(Setting { path, value: Raw::Text(value.to_owned()), origin });
-    }
-}
-
-fn entry<'n>(entries: &'n [(Text, Node)], key: &str) -> Option<&'n Node> {
-    entries.iter().find(|(name, _)| name.as_str() == key).map(|(_, node)| node)
-}
-
-fn text(node: &Node) -> Option<&Text> {
-    match &node.value {
-        Value::Text(text) if !text.is_null() => Some(text),
-        Value::Text(_) | Value::List(_) | Value::Map(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::shape::Raw;
 
     fn read(source: &str) -> (Vec<String>, Vec<String>) {
         let mut problems = Vec::new();
         let settings = settings(&"openlineage.yml".into(), source, &mut problems);
+        (shown(settings), problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn shown(settings: Vec<Setting>) -> Vec<String> {
         let shown = settings.into_iter().map(|Setting { path, value, .. }| match value {
             Raw::Text(text) => format!("{}={text}", path[2..].join(".")),
             other => format!("{}={other:?}", path[2..].join(".")),
         });
-        (shown.collect(), problems.iter().map(ToString::to_string).collect())
+        shown.collect()
     }
 
     #[test]
@@ -228,6 +225,114 @@ mod tests {
         );
     }
 
+    /// The settings that variables make, and the problems.
+    fn of(variables: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let mut problems = Vec::new();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| Variable {
+                name,
+                value,
+                origin: Origin::Environment((*name).to_owned()),
+            })
+            .collect();
+        let tree = of_variables(&variables, &mut problems);
+        let settings = tree
+            .map(|tree| transport::settings(&tree, Untyped::Allowed, &mut problems))
+            .unwrap_or_default();
+        (shown(settings), problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn variables_make_a_transport_as_the_clients_read_them() {
+        let (settings, problems) = of(&[
+            ("OPENLINEAGE__TRANSPORT__TYPE", "http"),
+            ("OPENLINEAGE__TRANSPORT__URL", "http://m:5000"),
+            ("OPENLINEAGE__TRANSPORT__ENDPOINT", "api/v2"),
+            ("OPENLINEAGE__TRANSPORT__AUTH", r#"{"type":"api_key", "apiKey":"k3y"}"#),
+            ("OPENLINEAGE__TRANSPORT__COMPRESSION", "gzip"),
+            ("OPENLINEAGE__TRANSPORT__TIMEOUT", "2.5"),
+            ("OPENLINEAGE__TRANSPORT__VERIFY", ""),
+            ("OPENLINEAGE__FACETS__DISABLED", "[a]"),
+            ("OPENLINEAGE__TRANSPORTER", "x"),
+        ]);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(
+            settings,
+            [
+                "default.type=http",
+                "default.url=http://m:5000",
+                "default.endpoint=api/v2",
+                "default.request_timeout=2500ms",
+                "default.api_key=k3y",
+                "default.gzip_bytes_min=0",
+            ]
+        );
+        let java = [
+            ("OPENLINEAGE__TRANSPORT__AUTH__API_KEY", "k"),
+            ("OPENLINEAGE__TRANSPORT__TIMEOUT_IN_MILLIS", "900"),
+        ];
+        assert_eq!(of(&java).0, ["default.request_timeout=900ms", "default.api_key=k"]);
+        let file = [
+            ("OPENLINEAGE__TRANSPORT__TYPE", "file"),
+            ("OPENLINEAGE__TRANSPORT__LOG_FILE_PATH", "/tmp/x"),
+        ];
+        assert_eq!(of(&file).0, ["default.type=file", "default.path=/tmp/x"]);
+        assert_eq!(of(&[]), (vec![], vec![]));
+    }
+
+    #[test]
+    fn variables_make_a_composite_a_backend_for_each_of_its_parts() {
+        let (settings, problems) = of(&[
+            ("OPENLINEAGE__TRANSPORT__CONTINUE_ON_FAILURE", "true"),
+            ("OPENLINEAGE__TRANSPORT__TRANSPORTS__DEFAULT_HTTP", "{}"),
+            ("OPENLINEAGE__TRANSPORT__TRANSPORTS__FIRST__AUTH__API_KEY", "k"),
+            ("OPENLINEAGE__TRANSPORT__TRANSPORTS__FIRST__TYPE", "http"),
+            ("OPENLINEAGE__TRANSPORT__TRANSPORTS__FIRST__URL", "http://m"),
+            ("OPENLINEAGE__TRANSPORT__TRANSPORTS__SECOND__TYPE", "console"),
+            ("OPENLINEAGE__TRANSPORT__TYPE", "composite"),
+        ]);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(
+            settings,
+            ["first.type=http", "first.url=http://m", "first.api_key=k", "second.type=console"]
+        );
+    }
+
+    #[test]
+    fn what_stands_further_up_wins_and_no_key_of_bad_json_is_shown() {
+        let whole = r#"{"type":"http", "url":"http://m", "auth":{"apiKey":"k"}, "timeout":3}"#;
+        let (settings, problems) = of(&[
+            ("OPENLINEAGE__TRANSPORT", whole),
+            ("OPENLINEAGE__TRANSPORT__AUTH__API_KEY", "other"),
+            ("OPENLINEAGE__TRANSPORT__ENDPOINT", "e"),
+            ("OPENLINEAGE__TRANSPORT__TYPE", "console"),
+        ]);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(
+            settings,
+            [
+                "default.type=http",
+                "default.url=http://m",
+                "default.endpoint=e",
+                "default.request_timeout=3000ms",
+                "default.api_key=k",
+            ]
+        );
+        let (settings, problems) = of(&[
+            ("OPENLINEAGE__TRANSPORT__AUTH", r#"{"apiKey":"hunter2""#),
+            ("OPENLINEAGE__TRANSPORT__TYPE", "kafka"),
+        ]);
+        assert_eq!(settings, [""; 0]);
+        assert_eq!(
+            problems,
+            [
+                "env OPENLINEAGE__TRANSPORT__AUTH: is no JSON: line 1, column 19",
+                "env OPENLINEAGE__TRANSPORT__TYPE: transport `kafka` is not there; there are http, console, file, composite and noop",
+            ]
+        );
+    }
+
     #[test]
     fn what_cannot_be_followed_is_told_with_its_place() {
         assert_eq!(
@@ -239,6 +344,10 @@ mod tests {
         assert_eq!(
             read("transport: {url: x}").1,
             ["openlineage.yml:1:12: a transport needs `type`"]
+        );
+        assert_eq!(
+            read("transport: {type: http, url: x, auth: {type: jwt, apiKey: k}}").1,
+            ["openlineage.yml:1:39: of `auth` only the type `api_key` is there"]
         );
         assert_eq!(read("# nothing\n"), (vec![], vec![]));
         assert_eq!(read("tags: { job: [a] }\n"), (vec![], vec![]));

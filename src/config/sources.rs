@@ -80,7 +80,7 @@ impl Sources {
                 origin: Origin::DotEnv(variable.place.clone(), variable.name.clone()),
             })
             .collect();
-        settings.extend(environment::settings(&dotenv, &defaults));
+        settings.extend(environment::settings(&dotenv, &defaults, problems));
         let environment: Vec<_> = self
             .environment
             .iter()
@@ -90,7 +90,7 @@ impl Sources {
                 origin: Origin::Environment(name.clone()),
             })
             .collect();
-        settings.extend(environment::settings(&environment, &defaults));
+        settings.extend(environment::settings(&environment, &defaults, problems));
         settings.extend(self.flags.iter().map(flag_setting));
         environment::drop_idle(&mut settings);
         openlineage::drop_overruled(&mut settings, of_openlineage);

@@ -138,12 +138,38 @@ fn openlineage_yml_is_weaker_than_hub_yaml_and_the_variables() {
     assert_eq!(http(&with(file, hub, &[])).0, "http://hub");
     let variable = [("OPENLINEAGE__TRANSPORT__URL", "http://transport")];
     assert_eq!(http(&with(file, hub, &variable)).0, "http://transport");
+    // The clients take a lone URL as the weaker of the two.
     let variables = [variable[0], ("OPENLINEAGE_URL", "http://url")];
-    assert_eq!(http(&with(file, hub, &variables)).0, "http://url");
+    assert_eq!(http(&with(file, hub, &variables)).0, "http://transport");
 
     // One of another type takes its place whole.
     let file = "transport: { type: file, log_file_path: x }";
     assert_eq!(http(&with(file, "", &[("MARQUEZ_URL", "http://m")])).0, "http://m");
+}
+
+#[test]
+fn a_composite_of_variables_goes_beside_a_lone_url_and_another_transport_in_its_place() {
+    let url = ("OPENLINEAGE_URL", "http://url");
+    let backends = |variables: &[(&str, &str)]| {
+        let config = load(&sources("", "", variables, &[])).unwrap().config;
+        let backends = config.forward.backends.into_iter();
+        backends
+            .map(|(name, backend)| match backend {
+                Backend::Http(http) => format!("{name} {}", http.url),
+                Backend::Console => format!("{name} console"),
+                Backend::File(file) => format!("{name} {}", file.path.display()),
+            })
+            .collect::<Vec<_>>()
+    };
+    let composite = [
+        url,
+        ("OPENLINEAGE__TRANSPORT__TYPE", "composite"),
+        ("OPENLINEAGE__TRANSPORT__TRANSPORTS__LOOK__TYPE", "console"),
+    ];
+    assert_eq!(backends(&composite), ["default http://url", "look console"]);
+    let console = [url, ("OPENLINEAGE__TRANSPORT__TYPE", "console")];
+    assert_eq!(backends(&console), ["default console"]);
+    assert_eq!(backends(&[url, ("OPENLINEAGE__TRANSPORT__TYPE", "noop")]), [""; 0]);
 }
 
 #[test]

@@ -66,10 +66,14 @@ pub struct ForwardConfig {
     #[serde(with = "humantime_serde")]
     pub retry_after_max: Duration,
 
-    /// Time between commits while events are delivered. A crash delivers what
-    /// is of this time again.
+    /// Longest time between commits while events are delivered. A crash delivers
+    /// again what was delivered since the last one.
     #[serde(with = "humantime_serde")]
     pub commit_interval: Duration,
+
+    /// Settled events from which on the interval is not waited for, unless
+    /// commits took a twentieth of the time already.
+    pub commit_events_enough: usize,
 
     /// Longest that shutdown waits for requests under way.
     #[serde(with = "humantime_serde")]
@@ -94,6 +98,7 @@ impl Default for ForwardConfig {
             backoff_max: Duration::from_secs(30),
             retry_after_max: Duration::from_mins(5),
             commit_interval: Duration::from_secs(1),
+            commit_events_enough: 500,
             drain_timeout: Duration::from_secs(35),
         }
     }
@@ -108,6 +113,7 @@ impl ForwardConfig {
             ("forward.batch_bytes_enough", self.batch_bytes_enough),
             ("forward.window_events_max", self.window_events_max),
             ("forward.window_bytes_max", self.window_bytes_max),
+            ("forward.commit_events_enough", self.commit_events_enough),
             ("forward.poison_attempts", self.poison_attempts as usize),
             ("forward.breaker_failures", self.breaker_failures as usize),
         ] {

@@ -215,6 +215,7 @@ impl Deliverer {
     fn later(&self, event: &mut Event, failure: &Failure) -> Outcome {
         let failures = event.tries.failures.saturating_add(1);
         event.tries.failures = failures;
+        event.met_outage = matches!(failure, Failure::Passing { .. });
         if failures == FAILURES_TO_WARN {
             let position = event.record().position();
             tracing::warn!(%position, error = %failure, "a lineage event holds its partition");

@@ -28,6 +28,9 @@ pub(super) struct Event {
     pub(super) tries: Tries,
     /// It failed in a batch: alone it gets an answer of its own.
     pub(super) goes_alone: bool,
+    /// What failed was the backend, whatever the event: once it is back, there
+    /// is nothing to rest for.
+    pub(super) met_outage: bool,
     /// Cancelled at shutdown and when the partition is lost.
     pub(super) stop: CancellationToken,
 }
@@ -55,6 +58,7 @@ impl Event {
             supersedable,
             tries: Tries::default(),
             goes_alone: false,
+            met_outage: false,
             stop,
         }
     }
@@ -176,6 +180,20 @@ impl Lanes {
         }
     }
 
+    /// Makes the lanes ready whose first event met the outage that is over. Left
+    /// to rest, they would hold the offsets of all that passes meanwhile.
+    pub(super) fn wake_after_outage(&mut self) {
+        let Self { by_run, resting, .. } = self;
+        let met_outage = |key: &Arc<str>| {
+            let first = by_run.get(key).and_then(|lane| lane.waiting.front());
+            first.is_none_or(|event| event.met_outage)
+        };
+        let woken: Vec<_> = resting.extract_if(.., |(_, key)| met_outage(key)).collect();
+        for (_, key) in woken {
+            self.release(&key);
+        }
+    }
+
     /// Frees the lane of an event that was under way.
     pub(super) fn release(&mut self, key: &Arc<str>) {
         let Some(lane) = self.by_run.get_mut(key) else { return };
@@ -187,11 +205,14 @@ impl Lanes {
         }
     }
 
-    /// Puts an event that was under way back to the head of its lane.
+    /// Puts an event that was under way back to the head of its lane, and the lane
+    /// before the others: as long as it waits, it holds the offsets of all that pass.
     pub(super) fn put_back(&mut self, event: Event) {
         let key = Arc::clone(&event.lane);
-        self.by_run.entry(Arc::clone(&key)).or_default().waiting.push_front(event);
-        self.release(&key);
+        let lane = self.by_run.entry(Arc::clone(&key)).or_default();
+        lane.waiting.push_front(event);
+        lane.under_way = false;
+        self.ready.push_front(key);
     }
 
     /// Puts an event that failed back to the head of its lane, which rests.
@@ -259,12 +280,12 @@ mod tests {
     }
 
     #[test]
-    fn an_event_put_back_goes_before_the_later_ones_of_its_run() {
-        let (mut lanes, _) = admitted(Coalesce::Off, &["a START", "a COMPLETE"]);
+    fn an_event_put_back_goes_before_the_later_ones_of_its_run_and_before_other_runs() {
+        let (mut lanes, _) = admitted(Coalesce::Off, &["a START", "a COMPLETE", "b START"]);
         let first = lanes.take(1, usize::MAX).remove(0);
         lanes.put_back(first);
         let again = lanes.take(10, usize::MAX);
-        assert_eq!(offsets(&again), [0]);
+        assert_eq!(offsets(&again), [0, 2]);
         lanes.release(again[0].lane());
         assert_eq!(offsets(&lanes.take(10, usize::MAX)), [1]);
     }

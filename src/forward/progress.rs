@@ -25,6 +25,8 @@ pub(super) struct Progress {
     bytes: usize,
     /// Settled ones that wait behind an unsettled one are counted here, too.
     uncommitted: usize,
+    /// Settled ones that the next commit takes in.
+    advanced: usize,
 }
 
 #[derive(Debug)]
@@ -80,11 +82,13 @@ impl Progress {
             records.advance = Some(offset + 1);
             records.waiting.pop_front();
             self.uncommitted -= 1;
+            self.advanced += 1;
         }
     }
 
     /// What may be committed since the last call.
     pub(super) fn take_advances(&mut self) -> Vec<Advance> {
+        self.advanced = 0;
         let moved = self.partitions.iter_mut().filter_map(|(partition, records)| {
             let next_offset = records.advance.take()?;
             Some(Advance { partition: partition.clone(), next_offset })
@@ -130,6 +134,11 @@ impl Progress {
     pub(super) fn uncommitted(&self) -> usize {
         self.uncommitted
     }
+
+    /// Records that [`Self::take_advances`] would pass.
+    pub(super) fn advanced(&self) -> usize {
+        self.advanced
+    }
 }
 
 #[cfg(test)]
@@ -162,8 +171,10 @@ mod tests {
 
         progress.settle(&partition(3), 5);
         let expected = Advance { partition: partition(3), next_offset: 8 };
+        assert_eq!(progress.advanced(), 2);
         assert_eq!(progress.take_advances(), [expected]);
         assert_eq!(progress.take_advances(), [], "an advance is told once");
+        assert_eq!(progress.advanced(), 0);
         assert_eq!((progress.backlog(), progress.bytes(), progress.uncommitted()), (1, 10, 1));
     }
 

@@ -32,6 +32,10 @@ use crate::{
 /// settled one costs a few bytes, and what passes tells what ails the one.
 const UNCOMMITTED_FACTOR: usize = 100;
 
+/// Commits for the sake of their count take one part in so many of the time: a
+/// backend that is fast is not slowed down by a broker or a disk that is not.
+const COMMIT_SHARE: u32 = 20;
+
 /// Time between reports while nothing is committed.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -62,6 +66,9 @@ pub struct Task<S> {
     lanes: Lanes,
     progress: Progress,
     under_way: JoinSet<Vec<(Event, Outcome)>>,
+    /// When the last commit ended, and how long it took.
+    committed: (Instant, Duration),
+    was_down: bool,
     commit_due: Interval,
     report_due: Interval,
     status: Arc<Status>,
@@ -101,6 +108,8 @@ impl<S: Source> Task<S> {
             lanes: Lanes::default(),
             progress: Progress::default(),
             under_way: JoinSet::new(),
+            committed: (Instant::now(), Duration::ZERO),
+            was_down: false,
             commit_due,
             report_due,
             status,
@@ -118,12 +127,14 @@ impl<S: Source> Task<S> {
                 Turn::Shutdown => return self.drain().await,
                 Turn::Settled(outcomes) => {
                     self.settle(outcomes).await?;
-                    if self.progress.backlog() == 0 {
+                    if self.is_enough_to_commit() {
                         self.commit().await?;
                     }
                 }
                 Turn::SendDue => {}
-                Turn::CommitDue => self.commit().await?,
+                Turn::CommitDue => {
+                    self.commit().await?;
+                }
                 Turn::ReportDue => self.report().await?,
                 Turn::Read(Ok(Input::Records(blocks))) => self.admit(blocks).await?,
                 Turn::Read(Ok(Input::Lost(partitions))) => self.give_up(partitions).await?,
@@ -158,8 +169,20 @@ impl<S: Source> Task<S> {
         ready.into_iter().chain(self.lanes.rest_ends_at()).min()
     }
 
+    /// Whether a commit need not wait for its interval.
+    fn is_enough_to_commit(&self) -> bool {
+        let (ended, took) = self.committed;
+        self.progress.backlog() == 0
+            || (self.progress.advanced() >= self.config.commit_events_enough
+                && ended.elapsed() >= took * COMMIT_SHARE)
+    }
+
     fn start_deliveries(&mut self) {
         self.lanes.wake(Instant::now());
+        let is_down = self.deliverer.is_down();
+        if std::mem::replace(&mut self.was_down, is_down) && !is_down {
+            self.lanes.wake_after_outage();
+        }
         while self.under_way.len() < self.deliverer.slots()
             && self.deliverer.opens_at() <= Instant::now()
         {
@@ -223,7 +246,8 @@ impl<S: Source> Task<S> {
     ) -> Result<(), ForwardError<S::Error>> {
         let outcomes = outcomes
             .map_err(|source| ForwardError::Delivery { backend: self.backend.clone(), source })?;
-        for (event, outcome) in outcomes {
+        // From the last on, so that those that are put back stand in their order.
+        for (event, outcome) in outcomes.into_iter().rev() {
             match outcome {
                 Outcome::Delivered => {
                     self.status.update(|status| status.delivered += 1);
@@ -258,25 +282,30 @@ impl<S: Source> Task<S> {
         Ok(())
     }
 
-    async fn commit(&mut self) -> Result<(), ForwardError<S::Error>> {
+    /// Commits what is settled; whether anything was.
+    async fn commit(&mut self) -> Result<bool, ForwardError<S::Error>> {
         let advances = self.progress.take_advances();
         if advances.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let begun = Instant::now();
         self.deliverer
             .transport()
             .sync()
             .await
             .map_err(|source| ForwardError::Sync { backend: self.backend.clone(), source })?;
         let report = self.status.report();
-        self.source.commit(&advances, &report).await.map_err(|error| self.source_failed(error))
+        let done = self.source.commit(&advances, &report).await;
+        done.map_err(|error| self.source_failed(error))?;
+        self.committed = (Instant::now(), begun.elapsed());
+        Ok(true)
     }
 
     /// Says how it goes also in an outage, when no offset moves.
     async fn report(&mut self) -> Result<(), ForwardError<S::Error>> {
-        self.commit().await?;
+        let is_said = self.commit().await?;
         let positions = self.progress.positions();
-        if positions.is_empty() {
+        if is_said || positions.is_empty() {
             return Ok(());
         }
         let report = self.status.report();
@@ -307,7 +336,8 @@ impl<S: Source> Task<S> {
         if left > 0 {
             tracing::info!(backend = self.backend, left, "lineage left undelivered at shutdown");
         }
-        self.commit().await
+        self.commit().await?;
+        Ok(())
     }
 
     /// Waits for the requests under way, up to `deadline`.

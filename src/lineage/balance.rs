@@ -1,6 +1,6 @@
 //! The books of a run: custom facets that other tools carry along unread.
 
-use std::ops::AddAssign;
+use std::{collections::BTreeMap, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -97,13 +97,21 @@ pub struct Delta {
     #[serde(flatten)]
     pub counts: Counts,
     pub by_partition: Vec<PartitionBalance>,
+    /// Rows that failed an expectation of the stage, by its name; one that all
+    /// rows met is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmet: BTreeMap<String, u64>,
 }
 
 impl Delta {
     /// The totals are the sum of the partitions.
-    pub fn new(replica: impl Into<String>, by_partition: Vec<PartitionBalance>) -> Self {
+    pub fn new(
+        replica: impl Into<String>,
+        by_partition: Vec<PartitionBalance>,
+        unmet: BTreeMap<String, u64>,
+    ) -> Self {
         let Balance { replica, counts, by_partition } = Balance::new(replica, by_partition);
-        Self { replica, counts, by_partition }
+        Self { replica, counts, by_partition, unmet }
     }
 }
 
@@ -202,5 +210,15 @@ mod tests {
         assert_eq!((&json["in"], &json["deadLettered"]), (&4.into(), &1.into()));
         assert_eq!(json["byPartition"][1]["bytesIn"], 10);
         assert_eq!(serde_json::from_value::<Balance>(json).unwrap(), balance);
+    }
+
+    #[test]
+    fn a_delta_from_before_it_told_of_expectations_is_read() {
+        let delta = Delta::new("a", Vec::new(), BTreeMap::from([("known".to_owned(), 2)]));
+        let mut json = serde_json::to_value(&delta).unwrap();
+        assert_eq!(json["unmet"]["known"], 2);
+        json.as_object_mut().unwrap().remove("unmet");
+        let read: Delta = serde_json::from_value(json).unwrap();
+        assert_eq!(read, Delta { unmet: BTreeMap::new(), ..delta });
     }
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use super::{git::GitLocation, problem::Place, spec::Format};
 use crate::{
     codec::arrow_ipc::ArrowConfig,
-    transform::{Expectations, SqlPlan},
+    transform::{Expectations, Plan},
 };
 
 /// All pipelines and topics of a project.
@@ -45,11 +45,11 @@ pub struct StagePlan {
     pub version: Option<String>,
     /// Where the pipeline's file is kept, for lineage.
     pub source: Option<GitLocation>,
-    /// As the user wrote it.
-    pub sql: String,
+    /// As the user wrote it; `None`: a transform of the program's own.
+    pub sql: Option<String>,
     pub from: Arc<TopicPlan>,
     pub to: Arc<TopicPlan>,
-    pub plan: SqlPlan,
+    pub plan: Plan,
     /// Over the output columns of `plan`, those that set parts of the record too.
     pub expectations: Expectations,
     /// The field that the topic's file names as the record key; `None`: the SELECT

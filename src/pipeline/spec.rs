@@ -18,7 +18,7 @@ mod arrow_section;
 mod pipeline_file;
 mod topic_file;
 
-pub use pipeline_file::{DeadLetterSpec, ExpectationSpec, PipelineSpec, StageSpec};
+pub use pipeline_file::{DeadLetterSpec, ExpectationSpec, PipelineSpec, StageSpec, WorkSpec};
 pub use topic_file::{FieldSpec, Format, TopicSpec};
 
 use super::{

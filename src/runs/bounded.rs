@@ -44,6 +44,8 @@ pub struct Part {
     pub ended: Option<Timestamp>,
     pub counts: Counts,
     pub by_replica: BTreeMap<String, Counts>,
+    /// Rows that failed an expectation, by its name; none of one that all met.
+    pub unmet: BTreeMap<String, u64>,
     pub error: Option<String>,
     #[serde(skip)]
     pub(super) start: Option<Box<[u8]>>,
@@ -63,6 +65,8 @@ pub(super) struct End {
     pub(super) job: Option<String>,
     pub(super) kind: EventType,
     pub(super) counts: Counts,
+    /// As in [`Part`]; none in a pipeline's own end, which has no datasets.
+    pub(super) unmet: BTreeMap<String, u64>,
     pub(super) error: Option<String>,
 }
 
@@ -121,6 +125,9 @@ impl BoundedRun {
             part.counts += delta.counts;
             if delta.counts != Counts::default() {
                 *part.by_replica.entry(delta.replica).or_default() += delta.counts;
+            }
+            for (expectation, unmet) in delta.unmet {
+                *part.unmet.entry(expectation).or_default() += unmet;
             }
         }
         if let Some(state) = RunState::after(event_type)
@@ -182,7 +189,8 @@ impl BoundedRun {
             } else {
                 continue;
             };
-            ends.push(End { job: Some(stage.job.clone()), kind, counts: part.counts, error });
+            let Part { counts, unmet, .. } = part;
+            ends.push(End { job: Some(stage.job.clone()), kind, counts, unmet, error });
         }
         if !self.state.is_ended() {
             ends.extend(self.own_end(&ends));
@@ -218,7 +226,8 @@ impl BoundedRun {
         let counts = self.counts();
         if let Some((stage, error)) = failed {
             let error = Some(format!("{} failed: {error}", stage.job));
-            return Some(End { job: None, kind: EventType::Fail, counts, error });
+            let unmet = BTreeMap::new();
+            return Some(End { job: None, kind: EventType::Fail, counts, unmet, error });
         }
         let is_complete = |stage: &GraphStage| {
             let told =
@@ -229,6 +238,7 @@ impl BoundedRun {
             job: None,
             kind: EventType::Complete,
             counts,
+            unmet: BTreeMap::new(),
             error: None,
         })
     }

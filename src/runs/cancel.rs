@@ -1,6 +1,6 @@
 //! Cancels a bounded run: an ABORT that stages heed.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -73,7 +73,8 @@ pub fn cancel(
 /// The ABORT of a run with the word that stages heed.
 pub(super) fn event(run: &BoundedRun) -> Option<(String, Vec<u8>)> {
     let error = Some("cancelled".to_owned());
-    let end = End { job: None, kind: EventType::Abort, counts: run.counts(), error };
+    let unmet = BTreeMap::new();
+    let end = End { job: None, kind: EventType::Abort, counts: run.counts(), unmet, error };
     let (key, value) = close::event(run, &end)?;
     let mut event: Value = serde_json::from_slice(&value).ok()?;
     let facet = json!({ "_producer": event["producer"], "_schemaURL": RunCancel::SCHEMA_URL });

@@ -1,6 +1,6 @@
 //! Writes the ends of a bounded run, once whoever else would, too.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -111,6 +111,7 @@ pub(super) fn event(run: &BoundedRun, end: &End) -> Option<(String, Vec<u8>)> {
     places.remove("lineageHub_delta");
     merge(places, &facets);
     set_statistics(&mut event, end.counts);
+    set_assertions(&mut event, &end.unmet);
     Some((id.to_string(), serde_json::to_vec(&event).ok()?))
 }
 
@@ -134,6 +135,19 @@ fn set_statistics(event: &mut Value, counts: Counts) {
                 place.extend(facets);
             }
         }
+    }
+}
+
+/// The start has every expectation, and of none of them a row that failed it.
+fn set_assertions(event: &mut Value, unmet: &BTreeMap<String, u64>) {
+    let assertions = event
+        .pointer_mut("/outputs/0/facets/dataQualityAssertions/assertions")
+        .and_then(Value::as_array_mut);
+    for assertion in assertions.into_iter().flatten() {
+        let unmet = assertion["name"].as_str().and_then(|name| unmet.get(name));
+        let unmet = unmet.copied().unwrap_or_default();
+        assertion["success"] = (unmet == 0).into();
+        assertion["actual"] = unmet.to_string().into();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The events that end a bounded run, whole, with holes for ids, times and versions.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -8,8 +10,8 @@ use crate::lineage::{
     Counts, Delta, EventType, GraphStage, InputDataset, Job, OutputDataset, PRODUCER, Run,
     RunEvent, RunGraph,
     facets::{
-        DataSource, JobType, Parent, ParentJob, ParentRef, ProcessingEngine, ProcessingType,
-        Schema, SchemaField,
+        Assertion, DataQualityAssertions, DataSource, JobType, Parent, ParentJob, ParentRef,
+        ProcessingEngine, ProcessingType, Schema, SchemaField,
     },
     ids, spec,
 };
@@ -39,7 +41,7 @@ fn part_start() -> RunEvent {
     let pipeline = ParentJob { namespace: "shop".to_owned(), name: "orders".to_owned() };
     run.facets.set(&ProcessingEngine::default());
     run.facets.set(&Parent::root(ParentRef::new(RUN, pipeline)));
-    run.facets.set(&Delta::new("0", Vec::new()));
+    run.facets.set(&Delta::new("0", Vec::new(), BTreeMap::new()));
     let mut job = Job::new("shop", STAGE);
     job.facets.set(&JobType::bounded_stage());
     let mut event = start(run, job);
@@ -47,6 +49,9 @@ fn part_start() -> RunEvent {
     input.facets.set(&DataSource::kafka(NAMESPACE));
     let mut output = OutputDataset::new(NAMESPACE, "orders.paid");
     output.facets.set(&Schema::new(vec![SchemaField::new("order_id", "string", vec![])]));
+    let [met, unmet] = [("known", "n > 0"), ("small", "n < 9")];
+    let assertions = [met, unmet].map(|(name, that)| Assertion::expression(name, that, 0));
+    output.facets.set(&DataQualityAssertions { assertions: assertions.into() });
     event.inputs.push(input);
     event.outputs.push(output);
     event
@@ -72,7 +77,8 @@ fn the_ends_of_a_bounded_run_say_this() {
         ("run-fail", None, EventType::Fail, Some("`orders.paid` failed")),
     ] {
         let (job, error) = (job.map(str::to_owned), error.map(str::to_owned));
-        let (key, event) = close::event(run, &End { job, kind, counts, error }).unwrap();
+        let unmet = BTreeMap::from([("small".to_owned(), 3)]);
+        let (key, event) = close::event(run, &End { job, kind, counts, unmet, error }).unwrap();
         let event = golden(&event);
         assert_eq!(event["run"]["runId"], key);
         insta::assert_json_snapshot!(name, event);

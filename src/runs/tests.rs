@@ -189,3 +189,40 @@ fn events_of_others_and_bytes_that_are_no_event_are_left_alone() {
     let runs = fold(&[b"no json".to_vec(), other.into_bytes()]);
     assert_eq!(runs.all().len(), 0);
 }
+
+/// The replicas' deltas add up, and the end says so of each expectation that the
+/// start named; events of a version that had no such counts are read as before.
+#[test]
+fn the_end_of_a_part_says_how_many_rows_failed_each_expectation() {
+    let parent =
+        json!({ "run": { "runId": RUN }, "job": { "namespace": "shop", "name": "orders" } });
+    let facets = json!({ "parent": parent });
+    let begin = event("START", ids::stage_run(RUN, "orders.one"), "orders.one", facets);
+    let mut begin: Value = serde_json::from_slice(&begin).unwrap();
+    let assertion = |name: &str| json!({ "assertion": "expression", "name": name, "success": true, "actual": "0" });
+    begin["outputs"][0]["facets"]["dataQualityAssertions"] =
+        json!({ "assertions": [assertion("known"), assertion("small")] });
+    let mut events = vec![
+        start(&[("orders.one", "a", "b")]),
+        total(9),
+        serde_json::to_vec(&begin).unwrap(),
+        part("RUNNING", "orders.one", [2, 2, 2, 0, 0]),
+    ];
+    for (replica, unmet) in [("0", 2), ("1", 3)] {
+        let delta = part("RUNNING", "orders.one", [unmet, unmet, unmet, 0, 0]);
+        let mut delta: Value = serde_json::from_slice(&delta).unwrap();
+        delta["run"]["facets"]["lineageHub_delta"]["replica"] = replica.into();
+        delta["run"]["facets"]["lineageHub_delta"]["unmet"] = json!({ "small": unmet });
+        events.push(serde_json::to_vec(&delta).unwrap());
+    }
+    events.push(part("RUNNING", "orders.one", [2, 2, 2, 0, 0]));
+    let runs = fold(&events);
+    let run = runs.run(RUN).unwrap();
+    let end = run.ends().remove(0);
+    assert_eq!(end.kind, EventType::Complete);
+    let (_, end) = close::event(run, &end).unwrap();
+    let end: Value = serde_json::from_slice(&end).unwrap();
+    let said = &end["outputs"][0]["facets"]["dataQualityAssertions"]["assertions"];
+    assert_eq!((&said[0]["success"], &said[0]["actual"]), (&true.into(), &"0".into()));
+    assert_eq!((&said[1]["success"], &said[1]["actual"]), (&false.into(), &"5".into()));
+}

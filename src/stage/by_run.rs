@@ -12,19 +12,54 @@ use crate::{
 };
 
 /// The part of a block that belongs to one bounded run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunCounts {
     pub run: Uuid,
     pub counts: Counts,
+    /// For each expectation of the stage, the rows that failed it.
+    pub unmet: Vec<u64>,
 }
 
-/// The books of each bounded run; none where no record belongs to one.
-pub(super) fn by_run(output: &OutBatch, dead: &[DeadRecord]) -> Vec<RunCounts> {
+/// What a transaction adds to the books of one bounded run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunBooks {
+    /// By input partition.
+    pub counts: BTreeMap<i32, Counts>,
+    /// For each expectation of the stage, the rows that failed it; empty where no
+    /// block was counted.
+    pub unmet: Vec<u64>,
+}
+
+impl RunBooks {
+    /// Adds the run's part of a block of `partition`.
+    pub fn add(&mut self, partition: i32, more: &RunCounts) {
+        *self.counts.entry(partition).or_default() += more.counts;
+        self.unmet.resize(more.unmet.len(), 0);
+        for (sum, unmet) in self.unmet.iter_mut().zip(&more.unmet) {
+            *sum += unmet;
+        }
+    }
+}
+
+/// The books of each bounded run; none where no record belongs to one. `failed`
+/// has for each expectation the record of every row that failed it.
+pub(super) fn by_run(
+    output: &OutBatch,
+    dead: &[DeadRecord],
+    failed: &[Vec<u32>],
+) -> Vec<RunCounts> {
     let Members { runs, of_record } = Members::of(&output.block);
-    let mut books: Vec<RunCounts> =
-        runs.into_iter().map(|run| RunCounts { run, counts: Counts::default() }).collect();
+    let new = |run| RunCounts { run, counts: Counts::default(), unmet: vec![0; failed.len()] };
+    let mut books: Vec<RunCounts> = runs.into_iter().map(new).collect();
     if books.is_empty() {
         return books;
+    }
+    for (expectation, records) in failed.iter().enumerate() {
+        for record in records {
+            if let Some(run) = of_record[*record as usize] {
+                books[run as usize].unmet[expectation] += 1;
+            }
+        }
     }
     let mut count = |record: u32, change: &dyn Fn(&mut Counts)| {
         if let Some(run) = of_record[record as usize] {
@@ -143,10 +178,10 @@ mod tests {
         };
         let dead =
             [DeadRecord { record: 3, step: Step::Decode, error: String::new(), value: None }];
-        let books = by_run(&output, &dead);
+        let books = by_run(&output, &dead, &[vec![0, 0, 1, 2], vec![]]);
 
         let header = (RUN_HEADER.len() + RUN.len()) as u64;
-        let [first, second] = books[..] else { panic!("{books:?}") };
+        let [first, second] = &books[..] else { panic!("{books:?}") };
         assert_eq!(first.run.to_string(), RUN);
         assert_eq!(
             first.counts,
@@ -162,6 +197,7 @@ mod tests {
         );
         assert_eq!((second.counts.read, second.counts.out), (1, 1));
         assert!(first.counts.balances() && second.counts.balances());
+        assert_eq!((&first.unmet[..], &second.unmet[..]), (&[2, 0][..], &[1, 0][..]));
     }
 
     #[test]

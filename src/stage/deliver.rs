@@ -14,7 +14,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Account, Processed, RunCounts, StageError, StageEvents, TaskStatus, process::DeadRecord,
+    Account, Processed, RunBooks, StageError, StageEvents, TaskStatus, process::DeadRecord,
     told::Told,
 };
 use crate::{
@@ -52,8 +52,8 @@ pub struct Deliverer<P> {
     producer: P,
     options: DelivererOptions,
     holdings: BTreeMap<i32, Holding>,
-    /// What the open transaction holds of bounded runs, by input partition.
-    runs: BTreeMap<Uuid, BTreeMap<i32, Counts>>,
+    /// What the open transaction holds of bounded runs.
+    runs: BTreeMap<Uuid, RunBooks>,
     told: Told,
     /// Partitions that were forgotten and not assigned anew, and whose committed
     /// accounts name the run: whoever takes one of them over closes it, unless it
@@ -203,9 +203,8 @@ impl<P: Produce> Deliverer<P> {
         for dead in &processed.dead {
             self.send_dead_letter(block, dead)?;
         }
-        for RunCounts { run, counts } in &processed.runs {
-            let partitions = self.runs.entry(*run).or_default();
-            *partitions.entry(partition).or_default() += *counts;
+        for part in &processed.runs {
+            self.runs.entry(part.run).or_default().add(partition, part);
         }
         self.options.events.count_unmet(&processed.unmet);
         self.told.add(processed);
@@ -274,8 +273,8 @@ impl<P: Produce> Deliverer<P> {
             let event = self.options.events.progress(EventType::Running, &counts, None, now);
             self.send_event(event, now)?;
         }
-        for (run, counts) in mem::take(&mut self.runs) {
-            let event = self.options.events.bounded(EventType::Running, run, &counts, None);
+        for (run, books) in mem::take(&mut self.runs) {
+            let event = self.options.events.bounded(EventType::Running, run, &books, None);
             self.send_event_of(event, self.told.trace(run), now)?;
         }
         let offsets = self.offsets();
@@ -374,8 +373,8 @@ impl<P: Produce> Deliverer<P> {
         let mut failed: BTreeSet<Uuid> = mem::take(&mut self.runs).into_keys().collect();
         failed.extend(runs);
         for run in failed {
-            let event =
-                self.options.events.bounded(EventType::Fail, run, &BTreeMap::new(), Some(error));
+            let books = RunBooks::default();
+            let event = self.options.events.bounded(EventType::Fail, run, &books, Some(error));
             self.send_event(event, now)?;
         }
         self.holdings.values_mut().for_each(Holding::restore);

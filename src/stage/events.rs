@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     error::Error,
+    iter,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    InOut, StageError, Statistics,
+    InOut, RunBooks, StageError, Statistics,
     deliver::LineageRecord,
     facets::{input, job, output, run_facets},
 };
@@ -278,11 +279,10 @@ impl StageEvents {
             run.facets.set(&ErrorMessage::new(error));
         }
         let mut event = self.between(kind, run, self.job.clone(), total);
-        if !self.expectations.is_empty()
-            && let Some(output) = event.outputs.first_mut()
-        {
-            output.facets.set(&self.assertions());
-        }
+        self.add_assertions(
+            &mut event,
+            self.unmet.iter().map(|(committed, open)| committed + open),
+        );
         event
     }
 
@@ -292,7 +292,7 @@ impl StageEvents {
         &self,
         kind: EventType,
         run: Uuid,
-        counts: &BTreeMap<i32, Counts>,
+        books: &RunBooks,
         error: Option<&StageError>,
     ) -> Option<LineageRecord> {
         let parent =
@@ -300,12 +300,19 @@ impl StageEvents {
         let mut part = Run::new(ids::stage_run(run, &self.job.name));
         part.facets.set(&ProcessingEngine::default());
         part.facets.set(&Parent::root(ParentRef::new(run, parent)));
-        let delta = Delta::new(&self.options.replica, self.by_partition(counts));
+        let unmet = self.expectations.iter().zip(&books.unmet).filter(|(_, unmet)| **unmet > 0);
+        let unmet = unmet.map(|((name, _), unmet)| (name.clone(), *unmet)).collect();
+        let delta = Delta::new(&self.options.replica, self.by_partition(&books.counts), unmet);
         part.facets.set(&delta);
         if let Some(error) = error {
             part.facets.set(&ErrorMessage::new(chain(error)));
         }
-        self.record(self.between(kind, part, self.bounded_job.clone(), delta.counts))
+        let mut event = self.between(kind, part, self.bounded_job.clone(), delta.counts);
+        // What failed counted nothing, and would say that all was met.
+        if error.is_none() {
+            self.add_assertions(&mut event, books.unmet.iter().copied());
+        }
+        self.record(event)
     }
 
     fn by_partition(&self, counts: &BTreeMap<i32, Counts>) -> Vec<PartitionBalance> {
@@ -338,15 +345,20 @@ impl StageEvents {
         }
     }
 
-    fn assertions(&self) -> DataQualityAssertions {
-        let unmet = self.unmet.iter().map(|(committed, open)| committed + open);
+    /// `unmet`: the rows that failed each expectation, as far as any were counted.
+    fn add_assertions(&self, event: &mut RunEvent, unmet: impl Iterator<Item = u64>) {
+        if self.expectations.is_empty() {
+            return;
+        }
         let assertions = self
             .expectations
             .iter()
-            .zip(unmet)
+            .zip(unmet.chain(iter::repeat(0)))
             .map(|((name, that), unmet)| Assertion::expression(name, that, unmet))
             .collect();
-        DataQualityAssertions { assertions }
+        if let Some(output) = event.outputs.first_mut() {
+            output.facets.set(&DataQualityAssertions { assertions });
+        }
     }
 
     fn record(&self, event: RunEvent) -> Option<LineageRecord> {

@@ -36,8 +36,10 @@ pub(super) fn run_facets(options: &EventOptions) -> facets::Facets<OfRun> {
 pub(super) fn job(plan: &StagePlan, options: &EventOptions, job_type: &JobType) -> Job {
     let mut job = Job::new(&plan.namespace, job_name(&plan.pipeline, &plan.stage));
     job.facets.set(job_type);
-    let sql = if options.strip_literals { strip_literals(&plan.sql) } else { plan.sql.clone() };
-    job.facets.set(&Sql::new(sql));
+    if let Some(sql) = &plan.sql {
+        let sql = if options.strip_literals { strip_literals(sql) } else { sql.clone() };
+        job.facets.set(&Sql::new(sql));
+    }
     if let Some(description) = &plan.description {
         job.facets.set(&Documentation::new(description));
     }

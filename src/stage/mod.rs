@@ -44,7 +44,7 @@ mod work;
 mod writing;
 
 pub use accounts::Account;
-pub use by_run::{RunCounts, runs_of};
+pub use by_run::{RunBooks, RunCounts, runs_of};
 pub use cancelled::CancelledRuns;
 pub use config::{
     BatchConfig, CommitConfig, Compression, DeadLetterConfig, Guarantee, RetryConfig, SqlLiterals,

@@ -254,7 +254,9 @@ impl Processor {
         let mut dropped = Vec::new();
         let mut dead_rows = Vec::new();
         for (index, (expectation, verdict)) in self.expectations.iter().zip(verdicts).enumerate() {
-            work.unmet[index] += verdict.failed.len() as u64;
+            let records =
+                verdict.failed.iter().map(|row| work.rows[output.origin.of(*row as usize)]);
+            work.failed[index].extend(records);
             match expectation.otherwise {
                 Otherwise::Warn => {}
                 Otherwise::Drop => dropped.extend(verdict.failed),

@@ -225,7 +225,7 @@ pub fn processor(plan: &StagePlan, partitions: usize) -> Result<Processor, Stage
         from: &plan.from.name.as_str().into(),
         to: &plan.to.name.as_str().into(),
         input: &plan.from.schema,
-        transform: Box::new(plan.plan.transform()),
+        transform: plan.plan.transform(),
         expectations: plan.expectations.clone(),
         key: plan.key.as_ref().map(|field| field.name().as_str()),
         decode,

@@ -25,7 +25,8 @@ pub(super) struct Work {
     pub rows: Vec<u32>,
     pub tombstones: Vec<u32>,
     pub counts: Counts,
-    pub unmet: Vec<u64>,
+    /// For each expectation, the record of every row that failed it.
+    pub failed: Vec<Vec<u32>>,
     pub statistics: InOut<Option<Statistics>>,
     /// The decoded batch, where a row has no bytes of its own.
     pub packed: Option<RecordBatch>,
@@ -39,7 +40,7 @@ impl Work {
             rows: Vec::with_capacity(block.len()),
             tombstones: Vec::new(),
             counts: Counts::default(),
-            unmet: vec![0; expectations],
+            failed: vec![Vec::new(); expectations],
             statistics: InOut::default(),
             packed: None,
             dead: Vec::new(),
@@ -93,8 +94,9 @@ impl Work {
             bytes_out: output.size() as u64,
             ..self.counts
         };
-        let runs = by_run(&output, &self.dead);
-        let Self { dead, unmet, statistics, .. } = self;
+        let runs = by_run(&output, &self.dead, &self.failed);
+        let Self { dead, failed, statistics, .. } = self;
+        let unmet = failed.iter().map(|records| records.len() as u64).collect();
         let trace = BatchTrace::default();
         Ok(Processed { output, dead, counts, runs, unmet, statistics, trace })
     }

@@ -50,7 +50,7 @@ use crate::{
     pipeline::{Options, Project, ProjectPlan, StagePlan, check},
     record::Topic,
     stage::{Account, EventOptions, ParentRun, SqlLiterals, StageConfig, StageError, TaskSnapshot},
-    transform::Functions,
+    transform::{Functions, Transforms},
 };
 
 /// 2026-01-01T00:00:00Z in milliseconds: when a driver's clock begins.
@@ -65,6 +65,8 @@ pub struct DriverOptions {
     pub lineage: LineageConfig,
     /// That a SELECT may call.
     pub functions: Functions,
+    /// That a stage may name in the place of a SELECT.
+    pub transforms: Transforms,
 }
 
 /// All stages of a project over topics in memory.
@@ -120,8 +122,9 @@ impl TestDriver {
     /// Checks the project and starts its stages: topics are made, and every
     /// stage holds all partitions of its input.
     pub fn new(project: &Project, options: &DriverOptions) -> Result<Self, DriverError> {
-        let DriverOptions { lineage, functions, .. } = options;
-        let checked = check(project, Options { functions, namespace: &lineage.namespace });
+        let DriverOptions { lineage, functions, transforms, .. } = options;
+        let namespace = &lineage.namespace;
+        let checked = check(project, Options { functions, transforms, namespace });
         let (plan, _warnings) = checked.into_plan().map_err(DriverError::Check)?;
         Self::from_plan(&plan, options)
     }

@@ -93,27 +93,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::transform::{ColumnLineage, MetadataColumn};
 
     /// Fails on a negative number, counts what it took, and stops at 99.
     struct Counting {
         schema: SchemaRef,
         taken: Vec<i32>,
         partitions: Vec<i32>,
-        lineage: ColumnLineage,
     }
 
     impl Transform for Counting {
         fn output_schema(&self) -> SchemaRef {
             Arc::clone(&self.schema)
-        }
-
-        fn metadata_columns(&self) -> &[MetadataColumn] {
-            &[]
-        }
-
-        fn column_lineage(&self) -> &ColumnLineage {
-            &self.lineage
         }
 
         fn apply(&mut self, input: &Input<'_>) -> Result<Output, TransformError> {
@@ -134,12 +124,7 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int32, false)]));
         let column = Arc::new(Int32Array::from(values.to_vec()));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
-        let mut transform = Counting {
-            schema,
-            taken: Vec::new(),
-            partitions: Vec::new(),
-            lineage: ColumnLineage::default(),
-        };
+        let mut transform = Counting { schema, taken: Vec::new(), partitions: Vec::new() };
         let applied = apply_isolating(&mut transform, &Input { partition: 7, batch: &batch });
         (transform, applied)
     }

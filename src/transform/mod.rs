@@ -27,6 +27,8 @@ mod error;
 mod expectations;
 mod isolate;
 mod metadata;
+mod plan;
+mod rust;
 mod setters;
 mod sql;
 #[cfg(test)]
@@ -37,15 +39,24 @@ pub use error::TransformError;
 pub use expectations::{Expectation, ExpectationError, Expectations, Otherwise, Verdict};
 pub use isolate::apply_isolating;
 pub use metadata::MetadataColumn;
+pub use plan::Plan;
+pub use rust::{PlanError, RustPlan, Transforms};
 pub use setters::{SetterError, Setters};
 pub use sql::{Functions, SqlError, SqlPlan, SqlTransform, strip_literals};
 
+/// What a transform of one's own works on.
+pub use ::arrow;
 /// What a scalar function of one's own is written with.
 pub use datafusion_expr as expr;
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+pub use ::arrow::datatypes::SchemaRef;
 
-/// Rows in, rows out.
+use ::arrow::array::RecordBatch;
+
+/// Rows in, rows out: a SELECT, or a program's own ([`Transforms`]).
+///
+/// Each task has a transform of its own, and gives it the batches of all
+/// partitions that it holds.
 pub trait Transform: Send {
     /// The columns of every [`Output`]: those of the value, and among them such as
     /// set the record's key, timestamp or headers ([`Setters`]).
@@ -53,9 +64,15 @@ pub trait Transform: Send {
 
     /// The metadata columns that it reads; they follow the declared fields in
     /// [`Input::batch`], in this order.
-    fn metadata_columns(&self) -> &[MetadataColumn];
+    fn metadata_columns(&self) -> &[MetadataColumn] {
+        &[]
+    }
 
-    fn column_lineage(&self) -> &ColumnLineage;
+    /// Where the columns of the value come from; `None`: it does not say, and
+    /// lineage has each of them come from every field of the input.
+    fn column_lineage(&self) -> Option<&ColumnLineage> {
+        None
+    }
 
     /// Works on one batch. On an error nothing of the batch counts as done.
     fn apply(&mut self, input: &Input<'_>) -> Result<Output, TransformError>;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use lineage_hub::{
     lineage::{Counts, EventType, PRODUCER, validate},
     pipeline::{self, GitLocation, Project, StagePlan},
-    stage::{EventOptions, ParentRun, StageError, StageEvents},
-    transform::Functions,
+    stage::{EventOptions, ParentRun, RunBooks, StageError, StageEvents},
+    transform::{Functions, Transforms},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -45,7 +45,11 @@ fn plan() -> Arc<StagePlan> {
     let files = [("topics/raw.orders.yaml", TOPIC), ("pipelines/orders.yaml", PIPELINE)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
     let functions = Functions::default();
-    let options = pipeline::Options { functions: &functions, namespace: "none" };
+    let options = pipeline::Options {
+        functions: &functions,
+        transforms: &Transforms::default(),
+        namespace: "none",
+    };
     let (plan, _) = pipeline::check(&Project::from_files(files), options).into_plan().unwrap();
     let mut stage = StagePlan::clone(plan.stages().next().unwrap());
     stage.source = Some(GitLocation {
@@ -115,16 +119,17 @@ fn a_streaming_run_says_this() {
 #[test]
 fn a_stages_part_in_a_bounded_run_says_this() {
     let events = events();
-    let counted = BTreeMap::from([(3, counts())]);
+    let none = RunBooks::default();
+    let counted = RunBooks { counts: BTreeMap::from([(3, counts())]), unmet: vec![1] };
     let failure = failure();
-    for (name, kind, counts, error) in [
-        ("bounded-start", EventType::Start, &BTreeMap::new(), None),
+    for (name, kind, books, error) in [
+        ("bounded-start", EventType::Start, &none, None),
         ("bounded-running", EventType::Running, &counted, None),
         ("bounded-complete", EventType::Complete, &counted, None),
-        ("bounded-fail", EventType::Fail, &BTreeMap::new(), Some(&failure)),
-        ("bounded-abort", EventType::Abort, &BTreeMap::new(), None),
+        ("bounded-fail", EventType::Fail, &none, Some(&failure)),
+        ("bounded-abort", EventType::Abort, &none, None),
     ] {
-        let event = events.bounded(kind, PARENT, counts, error).unwrap();
+        let event = events.bounded(kind, PARENT, books, error).unwrap();
         insta::assert_json_snapshot!(name, golden(&event.value));
     }
 }

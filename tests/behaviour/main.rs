@@ -14,6 +14,7 @@ mod orders;
 mod random;
 mod records;
 mod runs;
+mod rust;
 mod setters;
 #[path = "../support/spec.rs"]
 mod spec;

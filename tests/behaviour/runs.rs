@@ -118,6 +118,46 @@ fn a_stage_that_stops_of_a_record_fails_the_run_of_that_record_alone() {
     assert!(message.contains("fails the expectation `small`"), "{message}");
 }
 
+/// The rows that failed an expectation by run, as the deltas add them up.
+fn unmet(driver: &TestDriver) -> BTreeMap<(String, String), u64> {
+    let mut sums = BTreeMap::new();
+    for event in driver.lineage() {
+        let facets = &event["run"]["facets"];
+        let run = facets["parent"]["run"]["runId"].as_str().unwrap_or_default();
+        for (name, unmet) in facets["lineageHub_delta"]["unmet"].as_object().into_iter().flatten() {
+            *sums.entry((run.to_owned(), name.clone())).or_default() += unmet.as_u64().unwrap();
+        }
+    }
+    sums
+}
+
+/// Whatever fails under way, a row that fails an expectation is counted once, for
+/// the run that it is of.
+#[test]
+fn what_failed_an_expectation_is_in_the_books_of_its_run_once() {
+    let stage = "    sql: SELECT id, unnest(ns) AS n FROM input\n    expect:\n      small: { that: n < 9, otherwise: warn }\n      odd: { that: n % 2 = 1, otherwise: drop }";
+    let project = project("id: bigint, ns: list<bigint>", 1, stage);
+    let options = lineage_hub::test_driver::DriverOptions::default();
+    for failure in [Failure::TimedOut, Failure::AnswerLost, Failure::Fenced] {
+        let mut driver = TestDriver::new(&project, &options).unwrap();
+        pipe(&mut driver, RUN, &[r#"{"id":1,"ns":[1,10,11]}"#, r#"{"id":2,"ns":[3]}"#]);
+        driver.pipe("in", &[r#"{"id":3,"ns":[12]}"#]);
+        pipe(&mut driver, OTHER, &[r#"{"id":4,"ns":[2]}"#]);
+        driver.fail_next(STAGE, Call::Commit, failure);
+        driver.run_until_idle();
+        pipe(&mut driver, RUN, &[r#"{"id":5,"ns":[13]}"#]);
+        driver.poll(STAGE);
+        driver.restart(STAGE);
+        driver.run_until_idle();
+
+        let unmet = unmet(&driver);
+        let of = |run: &str, name: &str| unmet.get(&(run.to_owned(), name.to_owned())).copied();
+        assert_eq!((of(RUN, "small"), of(RUN, "odd")), (Some(3), Some(1)), "{failure:?}");
+        assert_eq!((of(OTHER, "small"), of(OTHER, "odd")), (None, Some(1)), "{failure:?}");
+        assert_eq!(unmet.len(), 3, "plain records are in no run's books");
+    }
+}
+
 #[test]
 fn a_replayed_record_is_for_the_stage_that_it_died_in() {
     let mut driver = driver("id: bigint not null", "SELECT id FROM input");

@@ -57,9 +57,15 @@ struct State {
     committed: BTreeMap<i32, i64>,
     report: Option<Report>,
     parking_fails: bool,
+    commit_takes: Duration,
 }
 
 impl MemoryTopic {
+    pub(in crate::forward) fn with_slow_commits(self, commit_takes: Duration) -> Self {
+        self.0.0.lock().unwrap().commit_takes = commit_takes;
+        self
+    }
+
     /// Writes values, as one poll will read them.
     pub(in crate::forward) fn write(&self, partition: i32, values: &[&[u8]]) {
         let mut state = self.0.0.lock().unwrap();
@@ -173,6 +179,11 @@ impl Source for MemoryTopic {
     }
 
     async fn commit(&mut self, advances: &[Advance], report: &Report) -> io::Result<()> {
+        let takes = self.0.0.lock().unwrap().commit_takes;
+        // A sleep of nothing takes a millisecond.
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         let mut state = self.0.0.lock().unwrap();
         state.report = Some(report.clone());
         for advance in advances {

@@ -9,6 +9,7 @@ mod marquez;
 pub(super) mod memory;
 mod poison;
 mod random;
+mod repeats;
 
 use std::{
     io,

@@ -48,6 +48,7 @@ proptest::proptest! {
         batches: bool,
         concurrency in 1_usize..6,
         window_events_max in 1_usize..40,
+        commit_events_enough in 1_usize..20,
     ) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -63,6 +64,7 @@ proptest::proptest! {
             let config = ForwardConfig {
                 concurrency,
                 window_events_max,
+                commit_events_enough,
                 // Random answers of 500 are no event's own fault.
                 poison_attempts: u32::MAX,
                 ..ForwardConfig::default()

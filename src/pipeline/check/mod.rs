@@ -28,13 +28,15 @@ use super::{
     problem::{Problem, Problems},
     project::Project,
 };
-use crate::transform::Functions;
+use crate::transform::{Functions, Transforms};
 
 /// What a check takes besides the files.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// That a SELECT may call.
     pub functions: &'a Functions,
+    /// That a stage may name in the place of a SELECT.
+    pub transforms: &'a Transforms,
     /// Job namespace of pipelines that name none: `lineage.namespace`.
     pub namespace: &'a str,
 }

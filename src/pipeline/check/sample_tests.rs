@@ -15,7 +15,7 @@ use crate::{
     codec::json::{DecodeConfig, Decoder, Encoder},
     pipeline::plan::StagePlan,
     record::EncodedRows,
-    transform::{Input, Transform as _, apply_isolating},
+    transform::{Input, apply_isolating},
 };
 
 /// Values that a stage writes of `values`, and how many were bad.
@@ -26,7 +26,7 @@ fn run(stage: &StagePlan, values: &EncodedRows) -> (EncodedRows, usize) {
     let mut transform = stage.plan.transform();
     assert!(transform.metadata_columns().is_empty());
     let input = Input { partition: 0, batch: &batch };
-    let (output, failed) = apply_isolating(&mut transform, &input).unwrap();
+    let (output, failed) = apply_isolating(&mut *transform, &input).unwrap();
     let mut broken: Vec<u32> = Vec::new();
     for verdict in stage.expectations.clone().check(&output).unwrap() {
         broken.extend(verdict.failed);
@@ -58,7 +58,11 @@ fn records(lines: &str) -> EncodedRows {
 fn sample_plan() -> ProjectPlan {
     let project = Project::load(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     let functions = Functions::default();
-    let options = Options { functions: &functions, namespace: "fallback" };
+    let options = Options {
+        functions: &functions,
+        transforms: &Transforms::default(),
+        namespace: "fallback",
+    };
     check(&project, options).into_plan().unwrap().0
 }
 
@@ -104,7 +108,7 @@ proptest! {
             ("pipelines/orders.yaml".to_owned(), stages),
         ]);
         let functions = Functions::default();
-        let checked = check(&project, Options { functions: &functions, namespace: "fallback" });
+        let checked = check(&project, Options { functions: &functions, transforms: &Transforms::default(), namespace: "fallback" });
         for problem in &checked.problems {
             prop_assert!(problem.place.line >= 1 && problem.place.column >= 1);
         }

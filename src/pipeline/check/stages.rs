@@ -16,10 +16,10 @@ use crate::{
         plan::{PipelinePlan, ProjectPlan, StagePlan, TopicPlan},
         problem::{Place, Problems, did_you_mean},
         project::Project,
-        spec::{Format, PipelineSpec, StageSpec, check_topic_name},
+        spec::{Format, PipelineSpec, StageSpec, WorkSpec, check_topic_name},
         yaml::Text,
     },
-    transform::{Expectation, Expectations, SqlError, SqlPlan},
+    transform::{Expectation, Expectations, Plan, SqlError, SqlPlan, Transforms},
 };
 
 const DEAD_LETTER_SUFFIX: &str = ".dlq";
@@ -152,20 +152,48 @@ impl<'p> Stages<'p> {
     fn plan_stage(&mut self, index: usize, problems: &mut Problems) {
         let entry = self.entries[index];
         let Some(from) = self.input(index, &entry, problems) else { return };
-        let StageSpec { sql, to, .. } = entry.stage;
-        let plan = match SqlPlan::plan(sql.as_str(), &from.schema, self.options.functions) {
-            Ok(plan) => plan,
-            Err(error) => return report_sql(sql, "", error, problems),
-        };
+        let StageSpec { work, to, .. } = entry.stage;
+        let Some(plan) = self.plan_work(work, &from, problems) else { return };
         let given = Arc::new(canonical_schema(plan.value_schema()));
         let expectations = self.plan_expectations(entry.stage, &plan, problems);
         let to = self.output(&entry, to, given, &from, problems);
-        let encodes = to.as_ref().is_none_or(|to| check_encodes(to, &plan, sql, problems));
+        let encodes = to.as_ref().is_none_or(|to| check_encodes(to, &plan, work.place(), problems));
         self.check_setters(entry.stage, &plan, problems);
         if let (Some(expectations), Some(to), true) = (expectations, to, encodes) {
             let dead_letters = self.dead_letters(entry.stage, &from);
             let stage = self.stage_plan(index, plan, expectations, [from, to, dead_letters]);
             self.planned[index] = Some(Arc::new(stage));
+        }
+    }
+
+    /// `None` where it does not plan.
+    fn plan_work(
+        &self,
+        work: &WorkSpec,
+        from: &TopicPlan,
+        problems: &mut Problems,
+    ) -> Option<Plan> {
+        let Options { functions, transforms, .. } = self.options;
+        match work {
+            WorkSpec::Sql(sql) => match SqlPlan::plan(sql.as_str(), &from.schema, functions) {
+                Ok(plan) => Some(Plan::Sql(plan)),
+                Err(error) => {
+                    report_sql(sql, "", error, problems);
+                    None
+                }
+            },
+            WorkSpec::Rust(name) => match transforms.plan(name.as_str(), &from.schema) {
+                Some(Ok(plan)) => Some(Plan::Rust(plan)),
+                Some(Err(error)) => {
+                    let message = format!("transform `{}`: {error}", name.as_str());
+                    problems.error(name.place(), message);
+                    None
+                }
+                None => {
+                    report_unregistered(name, transforms, problems);
+                    None
+                }
+            },
         }
     }
 
@@ -206,7 +234,7 @@ impl<'p> Stages<'p> {
     fn plan_expectations(
         &self,
         stage: &StageSpec,
-        plan: &SqlPlan,
+        plan: &Plan,
         problems: &mut Problems,
     ) -> Option<Expectations> {
         let functions = self.options.functions;
@@ -230,14 +258,15 @@ impl<'p> Stages<'p> {
         sound.then(|| Expectations::plan(all, plan.output_schema(), functions).ok()).flatten()
     }
 
-    /// What the SELECT sets of the records must be the topic's to leave open.
-    fn check_setters(&self, stage: &StageSpec, plan: &SqlPlan, problems: &mut Problems) {
-        let StageSpec { sql, to, .. } = stage;
+    /// What the stage sets of the records must be the topic's to leave open.
+    fn check_setters(&self, stage: &StageSpec, plan: &Plan, problems: &mut Problems) {
+        let StageSpec { work, to, .. } = stage;
         let Some(topic) = self.topics.get(to.as_str()) else { return };
         if let (Some(key), Some(_)) = (&topic.spec.key, plan.setters().key) {
-            let message = format!("the SELECT sets `_key`, and topic `{}` has a key", to.as_str());
+            let message =
+                format!("{} sets `_key`, and topic `{}` has a key", work.what(), to.as_str());
             let hint = format!("leave out one of them; the topic's is `{}`", key.as_str());
-            problems.error_hint(sql.place(), message, hint);
+            problems.error_hint(work.place(), message, hint);
         }
     }
 
@@ -291,7 +320,7 @@ impl<'p> Stages<'p> {
     fn stage_plan(
         &self,
         index: usize,
-        plan: SqlPlan,
+        plan: Plan,
         expectations: Expectations,
         [from, to, dead_letters]: [Arc<TopicPlan>; 3],
     ) -> StagePlan {
@@ -310,7 +339,10 @@ impl<'p> Stages<'p> {
             owner: pipeline.owner.clone(),
             version: pipeline.version.clone(),
             source: self.source(pipeline),
-            sql: stage.sql.as_str().to_owned(),
+            sql: match &stage.work {
+                WorkSpec::Sql(sql) => Some(sql.as_str().to_owned()),
+                WorkSpec::Rust(_) => None,
+            },
             plan,
             expectations,
             key,
@@ -355,11 +387,11 @@ impl<'p> Stages<'p> {
     }
 }
 
-/// Whether rows of the SELECT can be written in the topic's format.
-fn check_encodes(to: &TopicPlan, plan: &SqlPlan, sql: &Text, problems: &mut Problems) -> bool {
+/// Whether the stage's rows can be written in the topic's format.
+fn check_encodes(to: &TopicPlan, plan: &Plan, place: &Place, problems: &mut Problems) -> bool {
     match (to.format, Encoder::new(plan.value_schema())) {
         (Format::Json, Err(error)) => {
-            problems.error(sql.place(), error.to_string());
+            problems.error(place, error.to_string());
             false
         }
         (Format::Json, Ok(_)) | (Format::Arrow, _) => true,
@@ -369,6 +401,17 @@ fn check_encodes(to: &TopicPlan, plan: &SqlPlan, sql: &Text, problems: &mut Prob
 fn dead_letter_topic(stage: &StageSpec) -> String {
     let named = stage.dead_letter.topic.as_ref().map(|topic| topic.value.clone());
     named.unwrap_or_else(|| format!("{}{DEAD_LETTER_SUFFIX}", stage.from.as_str()))
+}
+
+fn report_unregistered(name: &Text, transforms: &Transforms, problems: &mut Problems) {
+    let message = format!("no transform `{}` is registered", name.as_str());
+    let known: Vec<&str> = transforms.names().collect();
+    let hint = if known.is_empty() {
+        "this program has none; one that uses the library registers them".to_owned()
+    } else {
+        format!("there are {}", known.join(", "))
+    };
+    problems.error_hint(name.place(), message, hint);
 }
 
 /// An error's place in the SQL becomes its place in the file.

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{codec::schema::format_type, pipeline::plan::TopicPlan};
+use crate::{
+    codec::schema::format_type,
+    pipeline::plan::TopicPlan,
+    transform::{Input, Origin, Output, SchemaRef, Transform, TransformError},
+};
 
 const RAW: (&str, &str) = (
     "topics/raw.yaml",
@@ -14,7 +18,73 @@ fn check_files(files: &[(&str, &str)]) -> Checked {
     let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     let project = Project::from_files(files);
     let functions = Functions::default();
-    check(&project, Options { functions: &functions, namespace: "fallback" })
+    check(
+        &project,
+        Options {
+            functions: &functions,
+            transforms: &Transforms::default(),
+            namespace: "fallback",
+        },
+    )
+}
+
+/// Names its columns after those that it reads.
+#[derive(Clone)]
+struct Named(SchemaRef);
+
+impl Transform for Named {
+    fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.0)
+    }
+
+    fn apply(&mut self, input: &Input<'_>) -> Result<Output, TransformError> {
+        Ok(Output { batch: input.batch.clone(), origin: Origin::Identity })
+    }
+}
+
+#[test]
+fn a_stage_in_rust_is_planned_by_its_name_and_an_unknown_name_is_told_with_its_place() {
+    let mut transforms = Transforms::default();
+    transforms.register("as_is", |input| Ok(Named(Arc::clone(input))));
+    transforms.register("never", |_| Err::<Named, _>("there is no `price`".into()));
+    let stage = |rust: &str| format!("{{ from: raw, to: out, rust: {rust} }}");
+    let pipeline = |work: &str| format!("pipeline: p\nstages:\n  s: {work}\n");
+    let check_with = |pipeline: String, transforms: &Transforms| {
+        let files = [RAW, ("pipelines/p.yaml", &pipeline)]
+            .map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let functions = Functions::default();
+        let options = Options { functions: &functions, transforms, namespace: "fallback" };
+        check(&Project::from_files(files), options)
+    };
+    let told = |name: &str, transforms: &Transforms| {
+        let problems = check_with(pipeline(&stage(name)), transforms).problems;
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let planned = check_with(pipeline(&stage("as_is")), &transforms);
+    assert_eq!(planned.problems, []);
+    let planned = planned.plan.stage("p/s").unwrap().clone();
+    assert_eq!((planned.sql.as_deref(), planned.plan.rust()), (None, Some("as_is")));
+    assert_eq!(
+        schema(&planned.to),
+        ["id: string not null", "amount: double", "tags: list<string>"]
+    );
+
+    let place = "pipelines/p.yaml:3:34:";
+    assert_eq!(
+        told("score", &transforms),
+        [format!("{place} no transform `score` is registered; there are as_is, never")]
+    );
+    assert_eq!(
+        told("never", &transforms),
+        [format!("{place} transform `never`: there is no `price`")]
+    );
+    assert_eq!(
+        told("as_is", &Transforms::default()),
+        [format!(
+            "{place} no transform `as_is` is registered; this program has none; one that uses the \
+             library registers them"
+        )]
+    );
 }
 
 fn problems(files: &[(&str, &str)]) -> Vec<String> {
@@ -30,7 +100,14 @@ fn schema(topic: &TopicPlan) -> Vec<String> {
 fn the_projects_own_samples_have_no_problems() {
     let project = Project::load(std::path::Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     let functions = Functions::default();
-    let checked = check(&project, Options { functions: &functions, namespace: "fallback" });
+    let checked = check(
+        &project,
+        Options {
+            functions: &functions,
+            transforms: &Transforms::default(),
+            namespace: "fallback",
+        },
+    );
     assert_eq!(checked.problems, []);
     let plan = checked.into_plan().unwrap().0;
     let ids: Vec<_> = plan.stages().map(|stage| stage.id()).collect();
@@ -281,13 +358,12 @@ fn what_sets_parts_of_the_record_is_no_field_of_its_topic() {
         ["pipelines/p.yaml:6:10: the SELECT sets `_key`, and topic `out` has a key; \
           leave out one of them; the topic's is `id`"]
     );
-    let arrow = "topic: out\nformat: arrow\n";
-    assert_eq!(
-        problems(&[RAW, ("topics/out.yaml", arrow), ("pipelines/p.yaml", &text)]),
-        [
-            "pipelines/p.yaml:6:10: a record of an arrow topic is a batch, so no row can set its `_key`"
-        ]
-    );
+    let arrow = "topic: out\nformat: arrow\nkey: id\n";
+    let plain = pipeline("id").replace("_key IS", "id IS");
+    for (topic, text) in [("topic: out\nformat: arrow\n", &text), (arrow, &plain)] {
+        let files = [RAW, ("topics/out.yaml", topic), ("pipelines/p.yaml", text)];
+        assert_eq!(problems(&files), [""; 0], "rows of an Arrow record have keys too");
+    }
     let text = pipeline("id, tags AS _key");
     let shown = problems(&[RAW, ("pipelines/p.yaml", &text)]);
     assert_eq!(shown.len(), 1, "{shown:?}");

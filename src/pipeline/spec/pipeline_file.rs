@@ -2,7 +2,7 @@
 
 use crate::{
     pipeline::{
-        problem::{At, Problems},
+        problem::{At, Place, Problems},
         spec::{check_name, check_topic_name, owned},
         yaml::{self, Fields, Node, Text},
     },
@@ -24,16 +24,63 @@ pub struct PipelineSpec {
     pub stages: Vec<StageSpec>,
 }
 
-/// A node of a pipeline: one input topic, one SELECT, one output topic.
+/// A node of a pipeline: one input topic, what is done, one output topic.
 #[derive(Debug, Clone)]
 pub struct StageSpec {
     pub name: Text,
     pub from: Text,
     pub to: Text,
-    pub sql: Text,
+    pub work: WorkSpec,
     pub description: Option<String>,
     pub expect: Vec<ExpectationSpec>,
     pub dead_letter: DeadLetterSpec,
+}
+
+/// What a stage does to its rows.
+#[derive(Debug, Clone)]
+pub enum WorkSpec {
+    /// A SELECT.
+    Sql(Text),
+    /// The name of a transform that the program has registered.
+    Rust(Text),
+}
+
+impl WorkSpec {
+    /// The one of `sql` and `rust` that the stage has.
+    fn read(
+        fields: &mut Fields<'_>,
+        node: &Node,
+        what: &str,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        match (fields.get("sql"), fields.get("rust")) {
+            (Some(sql), None) => yaml::scalar(sql, "`sql`", problems).cloned().map(Self::Sql),
+            (None, Some(rust)) => yaml::scalar(rust, "`rust`", problems).cloned().map(Self::Rust),
+            (Some(_), Some(rust)) => {
+                let message = format!("{what} has both `sql` and `rust`; leave out one");
+                problems.error(&rust.place, message);
+                None
+            }
+            (None, None) => {
+                problems.error(&node.place, format!("{what} needs `sql` or `rust`"));
+                None
+            }
+        }
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> &Place {
+        let (Self::Sql(text) | Self::Rust(text)) = self;
+        text.place()
+    }
+
+    /// What problems call it.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Sql(_) => "the SELECT",
+            Self::Rust(_) => "the transform",
+        }
+    }
 }
 
 /// A condition that every output row should meet.
@@ -98,7 +145,7 @@ impl StageSpec {
         for topic in [from, to].into_iter().flatten() {
             check_topic_name(topic.as_str(), topic.place(), problems);
         }
-        let sql = fields.required_text("sql", &what, problems);
+        let work = WorkSpec::read(&mut fields, node, &what, problems);
         let description = owned(fields.text("description", problems));
         let expect = fields.get("expect").map(|node| read_expectations(node, problems));
         let dead_letter = fields.get("dead_letter").map(|node| read_dead_letter(node, problems));
@@ -107,7 +154,7 @@ impl StageSpec {
             name: name.clone(),
             from: from?.clone(),
             to: to?.clone(),
-            sql: sql?.clone(),
+            work: work?,
             description,
             expect: expect.unwrap_or_default(),
             dead_letter: dead_letter.unwrap_or_default(),
@@ -212,6 +259,26 @@ mod tests {
                 "p.yaml:8:53: expectation `f` needs `that`",
                 "p.yaml:8:53: expectation `f` needs `otherwise`",
                 "p.yaml:9:31: `share_max` must be from 0 to 1, not 1.5",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stage_is_either_sql_or_rust() {
+        let (spec, problems) = read(concat!(
+            "pipeline: p\nstages:\n",
+            "  a: { from: x, to: y, rust: score }\n",
+            "  b: { from: y, to: z, rust: score, sql: SELECT 1 }\n",
+            "  c: { from: y, to: z }\n",
+        ));
+        let stages = spec.unwrap().stages;
+        assert_eq!(stages.len(), 1);
+        assert!(matches!(&stages[0].work, WorkSpec::Rust(name) if name.as_str() == "score"));
+        assert_eq!(
+            problems,
+            [
+                "p.yaml:4:30: stage `b` has both `sql` and `rust`; leave out one",
+                "p.yaml:5:6: stage `c` needs `sql` or `rust`",
             ]
         );
     }

@@ -103,6 +103,12 @@ impl Transformation {
         }
     }
 
+    /// The way through both, the other one later, where this one is direct: what
+    /// was many values stays so, whatever is computed of it.
+    fn then(self, later: Self) -> Self {
+        if self == Self::Aggregation && later.is_direct() { self } else { later }
+    }
+
     pub fn is_direct(self) -> bool {
         match self {
             Self::Identity | Self::Transformation | Self::Aggregation => true,

@@ -57,8 +57,9 @@ fn list_of(sources: &[Source]) -> String {
 const IDENTITY: &str = "DIRECT/IDENTITY";
 
 /// A SELECT and its lineage, where `=` stands for DIRECT/IDENTITY, `~` for
-/// DIRECT/TRANSFORMATION, `?` for INDIRECT/CONDITIONAL and `#` for INDIRECT/FILTER.
-const CASES: [(&str, &str); 78] = [
+/// DIRECT/TRANSFORMATION, `+` for DIRECT/AGGREGATION, `?` for INDIRECT/CONDITIONAL, `#`
+/// for INDIRECT/FILTER and `^` for INDIRECT/SORT.
+const CASES: [(&str, &str); 95] = [
     // Columns as they are.
     ("SELECT order_id FROM input", "order_id <- order_id ="),
     ("SELECT order_id AS id FROM input", "id <- order_id ="),
@@ -101,7 +102,7 @@ const CASES: [(&str, &str); 78] = [
     ("SELECT date_trunc('day', ts) AS d FROM input", "d <- ts ~"),
     ("SELECT extract(year FROM ts) AS y FROM input", "y <- ts ~"),
     ("SELECT price * 0.92 AS p FROM input", "p <- price ~"),
-    ("SELECT cardinality(items) AS n FROM input", "n <- items ~"),
+    ("SELECT cardinality(items) AS n FROM input", "n <- items +"),
     ("SELECT substring(country FROM 1 FOR 2) AS s FROM input", "s <- country ~"),
     // CASE: what decides is conditional.
     ("SELECT CASE WHEN status = 'a' THEN country END AS c FROM input", "c <- country ~, status ?"),
@@ -143,22 +144,21 @@ const CASES: [(&str, &str); 78] = [
     ("SELECT items[1]['sku'] AS s FROM input", "s <- items.sku ~"),
     ("SELECT tags[customer_id] AS t FROM input", "t <- customer_id ?, tags ~"),
     ("SELECT [country, currency] AS l FROM input", "l <- country ~, currency ~"),
-    ("SELECT array_to_string(tags, ',') AS t FROM input", "t <- tags ~"),
     ("SELECT array_transform(items, i -> i['qty']) AS q FROM input", "q <- items.qty ~"),
     (
         "SELECT array_sum(array_transform(items, i -> i['qty'] * i['price'])) AS total FROM input",
-        "total <- items.price ~, items.qty ~",
+        "total <- items.price +, items.qty +",
     ),
     (
         "SELECT array_sum(array_transform(items, i -> i['qty'] * i['price'])) * CASE currency WHEN 'USD' THEN 0.92 ELSE 1.0 END AS total FROM input WHERE status = 'paid'",
-        "total <- currency ?, items.price ~, items.qty ~; * <- status #",
+        "total <- currency ?, items.price +, items.qty +; * <- status #",
     ),
     ("SELECT array_transform(items, i -> 1) AS q FROM input", "q <- items ~"),
     (
         "SELECT array_transform(tags, t -> concat(t, country)) AS q FROM input",
         "q <- country ~, tags ~",
     ),
-    ("SELECT array_any_match(items, i -> i['qty'] > 2) AS b FROM input", "b <- items.qty ~"),
+    ("SELECT array_any_match(items, i -> i['qty'] > 2) AS b FROM input", "b <- items.qty +"),
     ("SELECT array_filter(items, i -> i['qty'] > 2) AS l FROM input", "l <- items ~, items.qty #"),
     (
         "SELECT array_transform(array_filter(items, i -> i['qty'] > 2), i -> i['sku']) AS l FROM input",
@@ -176,6 +176,47 @@ const CASES: [(&str, &str); 78] = [
     (
         "SELECT l['s'] AS s, l['t'] AS t FROM (SELECT unnest(array_transform(items, i -> {'s': i['sku'], 't': i['qty'] * i['price']})) AS l FROM input)",
         "s <- items.sku ~; t <- items.price ~, items.qty ~",
+    ),
+    // Lists made one value, whatever is computed of that.
+    (
+        "SELECT array_sum(array_transform(items, i -> i['qty'])) + 1 AS n FROM input",
+        "n <- items.qty +",
+    ),
+    ("SELECT array_max([customer_id, price]) AS m FROM input", "m <- customer_id +, price +"),
+    (
+        "SELECT array_min(array_transform(items, i -> i['price'])) * customer_id AS p FROM input",
+        "p <- customer_id ~, items.price +",
+    ),
+    (
+        "SELECT array_avg(array_transform(items, i -> i['price'])) AS p FROM input",
+        "p <- items.price +",
+    ),
+    ("SELECT array_to_string(tags, currency) AS t FROM input", "t <- currency ~, tags +"),
+    ("SELECT array_length(tags) AS n FROM input", "n <- tags +"),
+    ("SELECT empty(tags) AS e FROM input", "e <- tags +"),
+    ("SELECT array_has(tags, country) AS b FROM input", "b <- country ~, tags +"),
+    ("SELECT array_any_match(tags, t -> t = country) AS b FROM input", "b <- country ~, tags +"),
+    (
+        "SELECT array_to_string(array_transform(tags, t -> concat(t, country)), ' ') AS t FROM input",
+        "t <- country +, tags +",
+    ),
+    (
+        "SELECT inner_product(array_transform(items, i -> i['qty']::double), array_transform(items, i -> i['price'])) AS t FROM input",
+        "t <- items.price +, items.qty +",
+    ),
+    (
+        "SELECT CASE WHEN cardinality(tags) > 1 THEN country END AS c FROM input WHERE array_has(tags, 'x')",
+        "c <- country ~, tags ?; * <- tags #",
+    ),
+    // Lists put in order.
+    ("SELECT array_sort(tags) AS t FROM input", "t <- tags ~, tags ^"),
+    ("SELECT array_sort(tags, 'DESC')[1] AS t FROM input", "t <- tags ~, tags ^"),
+    ("SELECT array_to_string(array_sort(tags), ',') AS t FROM input", "t <- tags +, tags ^"),
+    ("SELECT unnest(array_sort(tags)) AS t FROM input", "t <- tags ~, tags ^"),
+    ("SELECT array_reverse(tags) AS t FROM input", "t <- tags ~"),
+    (
+        "SELECT array_sort(array_transform(items, i -> i['price'])) AS p FROM input",
+        "p <- items.price ~, items.price ^",
     ),
     // Filters touch every column.
     ("SELECT order_id FROM input WHERE status = 'paid'", "order_id <- order_id =; * <- status #"),
@@ -221,6 +262,8 @@ fn each_output_field_names_the_fields_it_comes_from_and_how() {
         let expected = expected
             .replace(" =", &format!(" {IDENTITY}"))
             .replace(" ~", " DIRECT/TRANSFORMATION")
+            .replace(" +", " DIRECT/AGGREGATION")
+            .replace(" ^", " INDIRECT/SORT")
             .replace(" ?", " INDIRECT/CONDITIONAL")
             .replace(" #", " INDIRECT/FILTER");
         if found != expected {

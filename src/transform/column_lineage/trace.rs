@@ -20,7 +20,7 @@ use super::{
 use crate::transform::{Functions, MetadataColumn, error::shorten};
 
 /// Functions that give elements of their first argument, a list, as they are.
-const PICK: [&str; 12] = [
+const PICK: [&str; 11] = [
     "array_any_value",
     "array_compact",
     "array_distinct",
@@ -30,10 +30,29 @@ const PICK: [&str; 12] = [
     "array_resize",
     "array_reverse",
     "array_slice",
-    "array_sort",
     "flatten",
     "array_remove",
 ];
+
+/// Functions that make one value of all elements of their first argument, a list.
+const REDUCE: [&str; 13] = [
+    "array_avg",
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_length",
+    "array_max",
+    "array_min",
+    "array_position",
+    "array_product",
+    "array_sum",
+    "array_to_string",
+    "cardinality",
+    "empty",
+];
+
+/// Functions that make one number of two lists.
+const REDUCE_BOTH: [&str; 3] = ["array_distance", "cosine_distance", "inner_product"];
 
 const GET_FIELD: &str = "get_field";
 
@@ -177,13 +196,25 @@ impl Tracer<'_> {
                 let list = arguments.swap_remove(0);
                 Ok(list.picked().decided_by(others, Transformation::Conditional))
             }
+            "array_sort" => {
+                let order = Value::computed(arguments.clone());
+                Ok(arguments.swap_remove(0).picked().decided_by(order, Transformation::Sort))
+            }
             name if self.functions.masks(name) => Ok(Value::computed(arguments).masked()),
+            name if REDUCE.contains(&name) => {
+                let others = Value::computed(arguments.split_off(1));
+                Ok(Value::computed([arguments.swap_remove(0).aggregated(), others]))
+            }
+            name if REDUCE_BOTH.contains(&name) => {
+                Ok(Value::computed(arguments.into_iter().map(Value::aggregated)))
+            }
             _ => Ok(Value::computed(arguments)),
         }
     }
 
     /// A function over a list with a lambda: its parameter stands for the element.
     fn higher_order(&self, function: &HigherOrderFunction, scope: &Scope<'_>) -> Result<Value> {
+        let reduces = function.func.name() == "array_any_match";
         let mut lists = Vec::new();
         let mut bodies = Vec::new();
         for argument in &function.args {
@@ -197,7 +228,8 @@ impl Tracer<'_> {
                 let inner = Scope { schema: scope.schema, columns: scope.columns, lambda: known };
                 bodies.push(self.value(&lambda.body, &inner)?);
             } else {
-                lists.push(self.value(argument, scope)?);
+                let list = self.value(argument, scope)?;
+                lists.push(if reduces { list.aggregated() } else { list });
             }
         }
         let reads_elements = bodies.iter().any(Value::has_direct);

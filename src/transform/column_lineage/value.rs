@@ -35,7 +35,7 @@ impl Sources {
     fn by(self, transformation: Transformation) -> Self {
         let mut sources = Self::default();
         for ((field, known), detail) in self.0 {
-            let by = if known.is_direct() { transformation } else { known };
+            let by = if known.is_direct() { known.then(transformation) } else { known };
             sources.extend(Self(BTreeMap::from([((field, by), detail)])));
         }
         sources
@@ -145,15 +145,25 @@ impl Value {
 
     /// Some elements of a list, or one: no longer as it was, its fields still apart.
     pub(super) fn picked(self) -> Self {
+        self.by(Transformation::Transformation)
+    }
+
+    /// One value of all elements of a list; where it is one of them, its fields
+    /// still apart.
+    pub(super) fn aggregated(self) -> Self {
+        self.by(Transformation::Aggregation)
+    }
+
+    fn by(self, how: Transformation) -> Self {
         let shape = match self.shape {
-            Shape::Field { path, description, .. } => {
-                Shape::Field { path, by: Transformation::Transformation, description }
+            Shape::Field { path, by, description } => {
+                Shape::Field { path, by: by.then(how), description }
             }
             Shape::Struct(fields) => {
-                let fields = fields.into_iter().map(|(name, value)| (name, value.picked()));
+                let fields = fields.into_iter().map(|(name, value)| (name, value.by(how)));
                 Shape::Struct(fields.collect())
             }
-            Shape::Mixed(sources) => Shape::Mixed(sources.by(Transformation::Transformation)),
+            Shape::Mixed(sources) => Shape::Mixed(sources.by(how)),
         };
         Self { shape, along: self.along }
     }

@@ -260,8 +260,8 @@ impl Transform for SqlTransform {
         self.plan.metadata_columns()
     }
 
-    fn column_lineage(&self) -> &ColumnLineage {
-        self.plan.column_lineage()
+    fn column_lineage(&self) -> Option<&ColumnLineage> {
+        Some(self.plan.column_lineage())
     }
 
     fn apply(&mut self, input: &Input<'_>) -> Result<Output, TransformError> {
