@@ -41,6 +41,8 @@ pub(super) enum ApiError {
     StageNotFound { name: String },
     #[error("no topic `{name}`")]
     TopicNotFound { name: String },
+    #[error("the project knows no fields of topic `{topic}`; ask for JSON")]
+    NoFields { topic: Topic },
     #[error("no run {id}")]
     RunNotFound { id: String },
     #[error("the graph has no node `{node}`")]
@@ -95,6 +97,7 @@ impl ApiError {
             Self::PipelineNotFound { .. } => (Status::NOT_FOUND, "pipeline_not_found"),
             Self::StageNotFound { .. } => (Status::NOT_FOUND, "stage_not_found"),
             Self::TopicNotFound { .. } => (Status::NOT_FOUND, "topic_not_found"),
+            Self::NoFields { .. } => (Status::NOT_ACCEPTABLE, "no_fields"),
             Self::RunNotFound { .. } => (Status::NOT_FOUND, "run_not_found"),
             Self::NodeNotFound { .. } => (Status::NOT_FOUND, "node_not_found"),
             Self::RunEnded { .. } => (Status::CONFLICT, "run_ended"),

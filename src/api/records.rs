@@ -10,7 +10,8 @@ use std::{
 use axum::{
     Json,
     extract::State,
-    response::{Sse, sse::Event},
+    http::{HeaderMap, HeaderName, header},
+    response::{IntoResponse, Response, Sse, sse::Event},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::stream;
@@ -27,10 +28,12 @@ use super::{
 };
 use crate::{
     broker::{BrokerError, Reader, StartAt},
-    codec::arrow_ipc,
+    codec::arrow_ipc::{self, Table},
     record::{Record, Topic},
 };
 
+/// What asks for rows as an Arrow IPC stream.
+const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 /// Records of the largest page.
 const LIMIT_MAX: usize = 1000;
 /// Bytes of values of one page; the record that goes over it is its last.
@@ -195,28 +198,86 @@ fn topic(name: &str) -> Result<Topic, ApiError> {
 }
 
 /// Read a topic's records, decoded
+///
+/// As JSON; or with `Accept: application/vnd.apache.arrow.stream` the rows of these
+/// records as one Arrow IPC stream, where the project knows the topic's fields. The
+/// cursor of what comes next is then in the header `x-next`, `x-at-end` says whether
+/// all is read, and `x-unreadable` counts the records that are not among the rows.
 #[utoipa::path(get, path = "/api/v1/topics/{name}/records", tag = "topics",
     params(("name" = String, Path), RecordsQuery),
-    responses((status = 200, body = RecordPage)))]
+    responses((status = 200, content(
+        (RecordPage = "application/json"),
+        (Vec<u8> = "application/vnd.apache.arrow.stream")))))]
 pub(super) async fn list_records(
     State(app): State<Shared>,
     Path(name): Path<String>,
     Query(query): Query<RecordsQuery>,
-) -> Result<Json<RecordPage>, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let topic = topic(&name)?;
     let limit = query.limit;
     if limit == 0 || limit > LIMIT_MAX {
         return Err(ApiError::Invalid(format!("`limit` is from 1 to {LIMIT_MAX}")));
     }
     let from = From::read(&query.from, query.cursor.as_deref())?;
-    app.ask(move |app| Ok(Json(page(app, &topic, &from, limit)?))).await
+    if !wants_arrow(&headers) {
+        return app
+            .ask(move |app| Ok(Json(page(app, &topic, &from, limit)?).into_response()))
+            .await;
+    }
+    let plan = app.parts.plan.topics.get(&name).filter(|plan| !plan.schema.fields().is_empty());
+    let table = plan.and_then(|plan| Table::new(&plan.schema).ok());
+    let table = table.ok_or(ApiError::NoFields { topic: Arc::clone(&topic) })?;
+    app.ask(move |app| arrow_page(app, &topic, &from, limit, table)).await
+}
+
+fn wants_arrow(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.into_iter().any(|value| value.contains(ARROW_STREAM))
 }
 
 fn page(app: &App, topic: &Topic, from: &From, limit: usize) -> Result<RecordPage, BrokerError> {
+    let mut records = Vec::new();
+    let read = read_page(app, topic, from, limit, |record| records.push(ShownRecord::of(record)))?;
+    Ok(RecordPage { topic: topic.to_string(), records, next: read.next, at_end: read.at_end })
+}
+
+fn arrow_page(
+    app: &App,
+    topic: &Topic,
+    from: &From,
+    limit: usize,
+    mut table: Table,
+) -> Result<Response, ApiError> {
+    let read = read_page(app, topic, from, limit, |record| table.push(record))?;
+    let unreadable = table.unreadable().to_string();
+    let stream = table.finish().map_err(|error| ApiError::internal(&error))?;
+    let headers = [
+        (header::CONTENT_TYPE, ARROW_STREAM.to_owned()),
+        (HeaderName::from_static("x-next"), read.next),
+        (HeaderName::from_static("x-at-end"), read.at_end.to_string()),
+        (HeaderName::from_static("x-unreadable"), unreadable),
+    ];
+    Ok((headers, stream).into_response())
+}
+
+/// How far a page came.
+struct PageEnd {
+    next: String,
+    at_end: bool,
+}
+
+fn read_page(
+    app: &App,
+    topic: &Topic,
+    from: &From,
+    limit: usize,
+    mut take: impl FnMut(&Record<'_>),
+) -> Result<PageEnd, BrokerError> {
     let mut reader = Reader::open_at(&app.parts.broker, topic, from.start, &from.offsets)?;
-    let (mut records, mut bytes) = (Vec::new(), 0);
+    let (mut records, mut bytes) = (0, 0);
     let mut heard = Instant::now();
-    while records.len() < limit && bytes < PAGE_BYTES && !reader.is_at_end() {
+    while records < limit && bytes < PAGE_BYTES && !reader.is_at_end() {
         if heard.elapsed() > PATIENCE {
             break;
         }
@@ -224,15 +285,11 @@ fn page(app: &App, topic: &Topic, from: &From, limit: usize) -> Result<RecordPag
         heard = Instant::now();
         for record in block.iter() {
             bytes += record.size();
-            records.push(ShownRecord::of(&record));
+            records += 1;
+            take(&record);
         }
     }
-    Ok(RecordPage {
-        topic: topic.to_string(),
-        records,
-        next: cursor(&reader.place_reached()),
-        at_end: reader.is_at_end(),
-    })
+    Ok(PageEnd { next: cursor(&reader.place_reached()), at_end: reader.is_at_end() })
 }
 
 /// Follow a topic

@@ -203,6 +203,10 @@ impl<'a> Record<'a> {
         }
     }
 
+    pub fn partition(&self) -> i32 {
+        self.block.partition
+    }
+
     pub fn offset(&self) -> i64 {
         self.slot.offset
     }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use lineage_hub::codec::arrow_ipc;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -221,6 +222,15 @@ fn an_upload_is_followed_to_its_end_and_topics_are_read_page_by_page() {
         cursor = format!("&cursor={}", page["next"].as_str().unwrap());
     }
     assert_eq!(seen, 681);
+
+    let accept = [("accept", "application/vnd.apache.arrow.stream")];
+    let table = api.ask("GET", &format!("{records}?limit=1000"), &accept, b"");
+    assert_eq!((table.status, table.header("content-type")), (200, Some(accept[0].1)));
+    let rows = arrow_ipc::rows_as_json(&table.body).unwrap();
+    let headers = ["x-at-end", "x-unreadable"].map(|name| table.header(name));
+    assert_eq!((rows.len(), headers), (681, [Some("true"), Some("0")]));
+    let letters = format!("/api/v1/topics/{}/records", project.name("raw.orders.dlq"));
+    assert_eq!(api.ask("GET", &letters, &accept, b"").problem(406), "no_fields");
 
     // A live tail has what comes after it was opened.
     let mut tail = api.stream(&format!("{records}/tail"));

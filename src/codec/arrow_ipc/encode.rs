@@ -89,7 +89,7 @@ pub fn encode_row(batch: &RecordBatch, row: usize) -> Result<Vec<u8>, ArrowError
     Ok(bytes)
 }
 
-fn write(
+pub(super) fn write(
     batch: &RecordBatch,
     options: IpcWriteOptions,
     out: &mut Vec<u8>,

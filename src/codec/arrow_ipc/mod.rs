@@ -21,6 +21,7 @@ mod error;
 mod guard;
 mod parts;
 mod show;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -31,3 +32,4 @@ pub use error::DecodeError;
 pub use guard::UNPACKED_BYTES_MAX;
 pub use parts::Parts;
 pub use show::{is_stream, rows_as_json};
+pub use table::Table;

@@ -11,6 +11,7 @@ use arrow::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::{Block, RUN_HEADER};
 
 fn schema() -> Schema {
     Schema::new(vec![
@@ -47,7 +48,7 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 
 fn encoded(config: &ArrowConfig, rows: usize) -> Vec<u8> {
     let encoder = Encoder::new(&schema(), config).unwrap();
-    let headers = [("h", Some(&b"1"[..])), ("none", None), (crate::record::RUN_HEADER, Some(b"r"))];
+    let headers = [("h", Some(&b"1"[..])), ("none", None), (RUN_HEADER, Some(&b"r"[..]))];
     let kept = encoder
         .kept(rows, |row| {
             let key = (row > 0).then_some(&b"key"[..]);
@@ -142,6 +143,33 @@ fn rows_are_shown_with_what_they_keep() {
     let rows = rows_as_json(&encoded(&config, 2)).unwrap();
     assert_eq!(rows[1], r#"{"id":1,"country":"c1","_key":"key","_timestamp":null}"#);
     assert!(is_stream(&encoded(&config, 0)) && !is_stream(b"{}"));
+}
+
+#[test]
+fn a_table_has_the_rows_of_json_and_arrow_and_where_each_stands() {
+    let mut block = Block::new("t".into(), 3);
+    block.push(7, Some(5), Some(b"k"), Some(br#"{"id":1,"country":"DE"}"#), []);
+    block.push(8, Some(5), None, Some(br#"{"id":"no"}"#), []);
+    block.push(9, Some(6), Some(b"record"), Some(&encoded(&ArrowConfig::default(), 2)), []);
+    block.push(10, None, None, None, []);
+    let mut table = Table::new(&schema()).unwrap();
+    block.iter().for_each(|record| table.push(&record));
+    assert_eq!(table.unreadable(), 2);
+
+    let rows = rows_as_json(&table.finish().unwrap()).unwrap();
+    let place = |offset: i32, time: &str, key: &str| {
+        format!(r#","_partition":3,"_offset":{offset},"_timestamp":{time},"_key":{key}}}"#)
+    };
+    let time = |ms: i32| format!(r#""1970-01-01T00:00:00.00{ms}Z""#);
+    assert_eq!(
+        rows,
+        [
+            format!(r#"{{"id":1,"country":"DE"{}"#, place(7, &time(5), r#""k""#)),
+            format!(r#"{{"id":0,"country":null{}"#, place(9, &time(7), "null")),
+            format!(r#"{{"id":1,"country":"c1"{}"#, place(9, &time(6), r#""key""#)),
+        ]
+    );
+    assert_eq!(rows_as_json(&Table::new(&schema()).unwrap().finish().unwrap()).unwrap(), [""; 0]);
 }
 
 #[test]
