@@ -73,7 +73,7 @@ impl Results {
             Self::Latency { runs } => vec![latency(runs)],
             Self::Soak { samples, faults } => soak(&samples, &faults),
             Self::Scale { runs } => scale(&runs),
-            Self::Forward { runs } => vec![forward(&runs)],
+            Self::Forward { runs } => forward(&runs),
         }
     }
 }
@@ -127,7 +127,7 @@ fn soak(samples: &[Sample], faults: &[Fault]) -> Vec<Panel> {
     let waiting = samples.iter().map(|sample| (sample.seconds, sample.waiting)).collect();
     let waiting = BTreeMap::from([("under way", waiting)]);
     let shown = [
-        ("Resident memory; grey: a stage killed", "MiB", memory),
+        ("Resident memory; upright lines: a stage killed", "MiB", memory),
         ("File handles", "open handles", handles),
         ("Records under way", "records", waiting),
     ];
@@ -154,7 +154,7 @@ fn scale(runs: &[Scale]) -> Vec<Panel> {
         }
         let series = by_replicas.into_iter().map(|(replicas, mut points)| {
             points.sort_by(|left, right| left.0.total_cmp(&right.0));
-            Series { name: format!("{} replicas", f64::from_bits(replicas)), points }
+            Series { name: format!("replicas: {}", f64::from_bits(replicas)), points }
         });
         (series.len() > 0)
             .then(|| Panel::lines(title, Axis::log(x, 2.0), "CPU s a million").with(series))
@@ -166,16 +166,16 @@ fn scale(runs: &[Scale]) -> Vec<Panel> {
     [partitions, batch, rows].into_iter().flatten().collect()
 }
 
-fn forward(runs: &[Forward]) -> Panel {
-    let bars = runs.iter().flat_map(|run| {
-        let of = |what| format!("{what}, {} ms", run.wait_ms);
-        [
-            (of("bare"), run.bare),
-            (of("forwarder"), run.forwarder),
-            (of("after an outage"), run.drain),
-        ]
-    });
-    Panel::bars("Events a second, by how long the backend takes", "events/s", bars.collect())
+/// A diagram each: a backend that takes no time dwarfs one that does.
+fn forward(runs: &[Forward]) -> Vec<Panel> {
+    let panel = |run: &Forward| {
+        let title = format!("Events a second, of a backend that takes {} ms", run.wait_ms);
+        let rates =
+            [("bare", run.bare), ("forwarder", run.forwarder), ("after an outage", run.drain)];
+        let bars = rates.map(|(name, rate)| (name.to_owned(), rate));
+        Panel::bars(&title, "events/s", bars.to_vec())
+    };
+    runs.iter().map(panel).collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

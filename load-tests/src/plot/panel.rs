@@ -136,7 +136,7 @@ impl Panel {
             .draw()?;
         for mark in marks {
             let line = [(x.place(*mark), up.start), (x.place(*mark), up.end)];
-            chart.draw_series([PathElement::new(line, RGBColor(190, 190, 190))])?;
+            chart.draw_series([PathElement::new(line, RGBColor(100, 100, 100))])?;
         }
         for (index, one) in series.iter().enumerate() {
             let colour = Palette99::pick(index).to_rgba();
@@ -167,6 +167,7 @@ impl Panel {
             .disable_mesh()
             .disable_x_axis()
             .y_desc(unit)
+            .y_label_formatter(&|value| number(*value))
             .label_style(LABEL)
             .draw()?;
         for (index, (name, value)) in bars.iter().enumerate() {
