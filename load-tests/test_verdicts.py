@@ -52,7 +52,7 @@ class Faults(unittest.TestCase):
         planned = faults.schedule(7, 3600, 60, STAGES)
         self.assertEqual(planned, faults.schedule(7, 3600, 60, STAGES))
         self.assertNotEqual(planned, faults.schedule(8, 3600, 60, STAGES))
-        self.assertEqual({fault.victim for fault in planned}, set(STAGES))
+        self.assertEqual({fault.stage for fault in planned}, set(STAGES))
         self.assertTrue(40 < len(planned) < 80, len(planned))
 
     def test_nobody_is_killed_twice_before_it_is_back_nor_at_the_very_end(self):
@@ -100,7 +100,7 @@ class Soaked(unittest.TestCase):
             "broker: open handles": "flat", "records under way": "flat"})
 
     def test_a_killed_process_is_judged_by_the_life_that_it_has(self):
-        kill = faults.Fault(seconds=200, victim="load", down=1)
+        kill = faults.Fault(seconds=200, stage="load", down=1)
         samples = [{"seconds": second, "waiting": 0, "processes": {"load": (100 if second < 200 else 50, 40)}}
                    for second in range(0, 401, 10)]
         told = soak.judged(samples, [kill], 400, 5000)
@@ -112,7 +112,8 @@ class Sweeps(unittest.TestCase):
         options = arguments.parse("scale --replicas 1,2 --partitions 4,16 --batches 256 --padding 0,700".split())
         planned = scale.plan(options)
         self.assertEqual([one["sweep"] for one in planned], ["replicas"] * 4 + ["batch"] + ["row"] * 2)
-        self.assertEqual([(one["replicas"], one["partitions"]) for one in planned[:4]], [(1, 4), (2, 4), (1, 16), (2, 16)])
+        pairs = [(one["replicas"], one["partitions"]) for one in planned[:4]]
+        self.assertEqual(pairs, [(1, 4), (2, 4), (1, 16), (2, 16)])
         self.assertEqual(planned[4], {"sweep": "batch", "replicas": 1, "partitions": 4, "batch": 256, "padding": 0})
 
     def test_what_costs_too_much_more_than_the_first_of_its_sweep_is_not_flat(self):
@@ -134,6 +135,12 @@ class Tables(unittest.TestCase):
         self.assertEqual(report.rows(self.columns, runs),
                          "    rate   p99 ms\n   1,000    330.2\n  50,000      7.0")
         self.assertEqual(report.problems(runs), "missing: 1\n")
+
+    def test_stored_results_have_a_line_for_each_run(self):
+        content = {"command": "scale", "options": {"a": [1, 2]}, "runs": [{"b": 1}, {"b": [2, 3]}], "none": []}
+        text = report.as_text(content)
+        self.assertEqual(json.loads(text), content)
+        self.assertIn('\n  {"b": 1},\n  {"b": [2, 3]}\n', text)
 
     def test_results_hold_the_options_and_no_path_of_the_machine(self):
         with tempfile.TemporaryDirectory() as folder:

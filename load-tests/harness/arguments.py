@@ -49,7 +49,8 @@ def _throughput(parser):
 def _latency(parser):
     _programs(parser)
     _broker(parser)
-    parser.add_argument("--rates", type=_list(_positive), default="1000,10000,50000", help="records a second, of each run")
+    parser.add_argument("--rates", type=_list(_positive), default="1000,10000,50000",
+                        help="records a second, of each run")
     parser.add_argument("--interval", type=_list(milliseconds), default="100ms,20ms",
                         help="stage.commit.interval of the hub, of each run")
     parser.add_argument("--seconds", type=_positive, default=30, help="seconds of a run that count")
@@ -80,7 +81,8 @@ def _scale(parser):
     _programs(parser)
     _broker(parser)
     _input(parser, records=1_000_000, rounds=1)
-    parser.add_argument("--sweeps", type=_some_of(SWEEPS), default=",".join(SWEEPS), help=f"some of {', '.join(SWEEPS)}")
+    parser.add_argument("--sweeps", type=_some_of(SWEEPS), default=",".join(SWEEPS),
+                        help=f"some of {', '.join(SWEEPS)}")
     parser.add_argument("--replicas", type=_list(_positive), default="1,2,4", help="replicas of each stage")
     parser.add_argument("--partitions", type=_list(_positive), default="4,16,64", help="partitions of each topic")
     parser.add_argument("--batches", type=_list(_positive), default="256,1024,4096,16384", help="batch.records_max")

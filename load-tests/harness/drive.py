@@ -25,7 +25,7 @@ class Failed(Exception):
 
 
 class Driver:
-    """The running driver; its lines are read as they come."""
+    """The running driver, as long as the `with` lasts; its lines are read as they come."""
 
     def __init__(self, paths, broker, run, data, *, rate, seconds, warm_up, seed):
         self._seconds = seconds + warm_up
@@ -42,6 +42,12 @@ class Driver:
                                              stderr=log, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
     def _read(self):
         for line in self._process.stdout:
@@ -61,10 +67,7 @@ class Driver:
 
     def finish(self):
         """Waits for its end, and returns what it found."""
-        try:
-            self._process.wait(self._seconds + PATIENCE_SECONDS)
-        finally:
-            self.stop()
+        self._process.wait(self._seconds + PATIENCE_SECONDS)
         self._reader.join()
         if self._summary is None:
             last = self._log.read_text(errors="replace").strip().splitlines()[-3:]

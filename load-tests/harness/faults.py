@@ -12,19 +12,19 @@ DOWN_SECONDS_MAX = 2.0
 
 @dataclass(frozen=True)
 class Fault:
-    """A process killed at a moment, and how long it stays away."""
+    """A stage that is killed at a moment, and how long it stays away."""
 
     seconds: float
-    victim: str
+    stage: str
     down: float
 
 
-def schedule(seed, seconds, each, victims):
+def schedule(seed, seconds, each, stages):
     """Kills between half and one and a half times `each` apart."""
     chance = random.Random(seed)
     faults = []
     moment = FIRST_AFTER_SECONDS + chance.uniform(0, each)
     while moment < seconds - LAST_BEFORE_END_SECONDS:
-        faults.append(Fault(moment, chance.choice(victims), chance.uniform(0, DOWN_SECONDS_MAX)))
+        faults.append(Fault(moment, chance.choice(stages), chance.uniform(0, DOWN_SECONDS_MAX)))
         moment += max(DOWN_SECONDS_MAX, each * chance.uniform(0.5, 1.5))
     return faults

@@ -104,10 +104,21 @@ def keep(command, options, content, folder=LOAD_TESTS / "results"):
         "machine": {"cpus": os.cpu_count(), "system": platform.platform()},
         "options": {name: value for name, value in vars(options).items() if not _is_place(value)},
     }
-    path.write_text(json.dumps(head | content, indent=1) + "\n", encoding="utf-8")
+    path.write_text(as_text(head | content), encoding="utf-8")
     print(path, file=sys.stderr)
     subprocess.run([options.paths.orders_load, "plot", path], stdout=subprocess.DEVNULL, check=False)
     return path
+
+
+def as_text(content):
+    """JSON for programs that people can look into: a line for each run or sample."""
+    fields = []
+    for name, value in content.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value:
+            text = "[\n  " + ",\n  ".join(json.dumps(item) for item in value) + "\n ]"
+        fields.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
 def _is_place(value):

@@ -77,10 +77,10 @@ def _one(options, broker, data, rate, interval):
         launch = hub_scaled(1, {"STAGE__COMMIT__INTERVAL": f"{interval}ms"})(options.paths, one)
         processes = Processes(launch.commands, dict(os.environ) | launch.environment, data / "latency.log")
         try:
-            load = drive.Driver(options.paths, broker, one, data, rate=rate, seconds=options.seconds,
-                                warm_up=options.warm_up, seed=options.seed)
-            share = _cpu_share(load, processes)
-            summary = load.finish()
+            with drive.Driver(options.paths, broker, one, data, rate=rate, seconds=options.seconds,
+                              warm_up=options.warm_up, seed=options.seed) as load:
+                share = _cpu_share(load, processes)
+                summary = load.finish()
         finally:
             processes.stop()
     return summary | {"interval_ms": interval, "hub_cpu_share": share, "problems": drive.problems(summary)}

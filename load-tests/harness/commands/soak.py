@@ -47,10 +47,10 @@ def run(options):
             stages.apply_topics()
             for name in STAGES:
                 stages.start(name)
-            load = drive.Driver(options.paths, broker, one, data, rate=options.rate, seconds=seconds,
-                                warm_up=0, seed=seed)
-            samples, done, problems = _watch(stages, load, broker, planned, options.sample_each)
-            summary = load.finish() if not problems else None
+            with drive.Driver(options.paths, broker, one, data, rate=options.rate, seconds=seconds,
+                              warm_up=0, seed=seed) as load:
+                samples, done, problems = _watch(stages, load, broker, planned, options.sample_each)
+                summary = None if problems else load.finish()
         finally:
             stages.stop()
     problems += drive.problems(summary) if summary else []
@@ -59,7 +59,7 @@ def run(options):
     print("output: " + ("; ".join(problems) or f"right: {summary['found']['loaded']:,} loaded, "
                         f"{summary['found']['dead_lettered']:,} dead letters, none lost, none twice"))
     report.keep("soak", options, {
-        "seed": seed, "faults": [vars(fault) | {"stage": fault.victim} for fault in done],
+        "seed": seed, "faults": [vars(fault) for fault in done],
         "growth": [vars(growth) | {"verdict": growth.verdict()} for growth in growths],
         "problems": problems, "summary": summary, "samples": samples})
     return bool(problems) or any(growth.grew for growth in growths)
@@ -74,8 +74,8 @@ def _watch(stages, load, broker, planned, sample_each):
         now = time.monotonic() - begun
         if planned and now >= planned[0].seconds:
             fault = planned.pop(0)
-            stages.kill(fault.victim)
-            coming_back[fault.victim] = now + fault.down
+            stages.kill(fault.stage)
+            coming_back[fault.stage] = now + fault.down
             done.append(fault)
         for name in [name for name, moment in coming_back.items() if now >= moment]:
             stages.start(name)
@@ -83,7 +83,6 @@ def _watch(stages, load, broker, planned, sample_each):
         if now >= len(samples) * sample_each:
             samples.append(_sample(now, stages, load, broker))
         if ended := stages.ended():
-            load.stop()
             return samples, done, [f"stage {name} ended with exit code {code}" for name, code in ended.items()]
         time.sleep(LOOK_SECONDS)
     return samples, done, []
@@ -115,4 +114,4 @@ def judged(samples, done, end, rate):
 def _born(name, moment, done):
     """When the process that lives at this moment began; at 0 if it never was killed."""
     return max((fault.seconds + fault.down for fault in done
-                if fault.victim == name and fault.seconds <= moment), default=0.0)
+                if fault.stage == name and fault.seconds <= moment), default=0.0)
