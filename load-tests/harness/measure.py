@@ -11,6 +11,7 @@ comparing when it is near 0.
 
 import os
 import shutil
+import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -69,6 +70,8 @@ def run(name, scenario, paths, broker, workload, data, limit_seconds):
         launch = scenario(paths, one)
         broker.create(topics, workload.partitions, {"message.timestamp.type": "LogAppendTime"})
         environment = dict(os.environ) | launch.environment
+        for command in launch.prepare:
+            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         launched = time.time()
         processes = Processes(launch.commands, environment, data / f"{name}.log")
         try:

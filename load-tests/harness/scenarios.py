@@ -49,6 +49,8 @@ class Launch:
     commands: list
     environment: dict = field(default_factory=dict)
     whole_pipeline: bool = True
+    # What is run to its end first, as it is no part of what is measured.
+    prepare: list = field(default_factory=list)
 
 
 def hub(paths, run):
@@ -63,8 +65,11 @@ def hub_no_lineage(paths, run):
 
 
 def hub_stages(paths, run, more=()):
-    """The hub: a process for each stage."""
-    return _hub(paths, run, lambda pipeline: [["stage", f"{pipeline}/{stage}", *more] for stage in STAGES])
+    """The hub: a process for each stage. None of them makes topics, as that of lineage."""
+    launch = _hub(paths, run, lambda pipeline: [["stage", f"{pipeline}/{stage}", *more] for stage in STAGES])
+    program = launch.commands[0]
+    apply = [*program[:program.index("stage")], "topics", "apply"]
+    return Launch(launch.commands, launch.environment, prepare=[apply])
 
 
 def hub_scaled(replicas, settings):

@@ -16,16 +16,16 @@ class Stages:
     def __init__(self, paths, run, log_path):
         launch = hub_stages(paths, run, REPLICA)
         self._commands = dict(zip(STAGES, launch.commands))
+        self._prepare = launch.prepare
         self._environment = dict(os.environ) | launch.environment
         self._log = open(log_path, "wb")
         self._running = {}
 
     def apply_topics(self):
         """Makes what is missing: a stage makes no topics."""
-        program = self._commands[STAGES[0]]
-        start = program[:program.index("stage")]
-        subprocess.run([*start, "topics", "apply"], env=self._environment, stdin=subprocess.DEVNULL,
-                       stdout=self._log, stderr=self._log, check=True)
+        for command in self._prepare:
+            subprocess.run(command, env=self._environment, stdin=subprocess.DEVNULL,
+                           stdout=self._log, stderr=self._log, check=True)
 
     def start(self, name):
         """Starts a stage that does not run."""
