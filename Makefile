@@ -1,18 +1,21 @@
 # The commands of everyday work. Each is short enough to be typed without make.
 
 CARGO ?= cargo
-PYTHON ?= load-tests/.venv/bin/python
+LOAD_TESTS := load-tests/load-tests
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 COMPOSE ?= docker compose --profile core --profile observability
 
-# Of the load tests: records of the input, and runs of each scenario.
+# Of the load tests: records of the input, runs of each scenario, and how long
+# a soak takes.
 RECORDS ?= 1000000
 ROUNDS ?= 3
+MINUTES ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help build release test test-kafka test-faults test-api fuzz test-harness lint format ci demo \
-	kafka-start kafka-stop bench-setup bench bench-stages bench-lineage bench-forward bench-api bench-smoke \
+	kafka-start kafka-stop bench-setup bench-tools bench bench-stages bench-lineage bench-forward bench-api \
+	bench-smoke bench-latency bench-soak bench-scale bench-plots \
 	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
 	test-unit test-integration test-pipeline test-compose test-collector test-dashboards \
 	test-dockerfile coverage check-project
@@ -135,21 +138,34 @@ bench-setup: ## Build what the load tests need besides the hub
 	load-tests/setup.sh
 
 bench: release bench-setup kafka-start ## Compare with librdkafka alone and Kafka Streams (RECORDS, ROUNDS)
-	$(PYTHON) load-tests/bench.py --records $(RECORDS) --rounds $(ROUNDS)
+	$(LOAD_TESTS) throughput --records $(RECORDS) --rounds $(ROUNDS)
 
 bench-stages: release bench-setup kafka-start ## Compare one process with a process for each stage
-	$(PYTHON) load-tests/bench.py --records $(RECORDS) --rounds $(ROUNDS) --scenarios hub,hub-stages
+	$(LOAD_TESTS) throughput --records $(RECORDS) --rounds $(ROUNDS) --scenarios hub,hub-stages
 
 bench-lineage: release bench-setup kafka-start ## Compare lineage on with lineage off
-	$(PYTHON) load-tests/bench.py --records $(RECORDS) --rounds $(ROUNDS) --scenarios hub,hub-no-lineage
+	$(LOAD_TESTS) throughput --records $(RECORDS) --rounds $(ROUNDS) --scenarios hub,hub-no-lineage
 
-bench-forward: release ## Compare the forwarder with a bare load generator
-	cd load-tests && $(CARGO) build --locked --release
-	python3 load-tests/forward.py --wait 30 --events 10000
-	python3 load-tests/forward.py --wait 0 --events 100000
+bench-tools: ## Build what the load tests need without peers (no JDK)
+	load-tests/setup.sh --no-peers
+
+bench-latency: release bench-tools ## Measure latency at fixed rates, by commit interval
+	$(LOAD_TESTS) latency
+
+bench-forward: release bench-tools ## Compare the forwarder with a bare load generator, and drain an outage's backlog
+	$(LOAD_TESTS) forward
+
+bench-soak: release bench-tools ## Load and kill stages for an hour; what grows, what is lost (MINUTES)
+	$(LOAD_TESTS) soak --minutes $(MINUTES)
+
+bench-scale: release bench-tools ## Measure CPU by replicas, partitions, batch and row size (RECORDS)
+	$(LOAD_TESTS) scale --records $(RECORDS)
+
+bench-plots: bench-tools ## Draw all stored results of the load tests
+	$(LOAD_TESTS) plot
 
 bench-api: release ## Put the API under 10,000 streams, a body of 1 GiB and a reader that does not read
 	scripts/api-load.py --program $(TARGET)/release/lineage-hub
 
 bench-smoke: bench-setup kafka-start ## Try the peers and the harness with few records
-	$(PYTHON) load-tests/bench.py --records 100000 --rounds 1 --scenarios raw,kafka-streams
+	$(LOAD_TESTS) throughput --records 100000 --rounds 1 --scenarios raw,kafka-streams

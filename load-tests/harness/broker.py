@@ -31,6 +31,10 @@ class Broker:
         self.pid = pid
         self._admin = self._new_admin()
 
+    def close(self):
+        """Forgets the broker, which may end now: a client would complain of it."""
+        self._admin = None
+
     def partitions(self, topic):
         """Number of partitions, 0 where there is no such topic."""
         found = self._admin.list_topics(timeout=CALL_SECONDS).topics.get(topic)

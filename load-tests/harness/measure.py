@@ -11,7 +11,9 @@ comparing when it is near 0.
 
 import os
 import shutil
+import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,34 +64,43 @@ class Result:
 
 def run(name, scenario, paths, broker, workload, data, limit_seconds):
     """Runs a scenario once, in topics and a folder of its own that are deleted after it."""
-    prefix = f"load{time.time_ns() // 10**6 % 10**9}."
-    folder = data / "runs" / prefix.rstrip(".")
-    folder.mkdir(parents=True)
-    one = Run(prefix, folder, broker.bootstrap, workload)
-    topics = [one.topic(topic) for topic in (*OUTPUTS, DEAD_LETTERS)]
-    try:
+    with place(broker, data) as (prefix, folder):
+        one = Run(prefix, folder, broker.bootstrap, workload)
+        topics = [one.topic(topic) for topic in (*OUTPUTS, DEAD_LETTERS)]
         launch = scenario(paths, one)
-        broker.create(topics, orders.PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
-        wanted = workload.loaded if launch.whole_pipeline else workload.records
+        broker.create(topics, workload.partitions, {"message.timestamp.type": "LogAppendTime"})
         environment = dict(os.environ) | launch.environment
+        for command in launch.prepare:
+            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         launched = time.time()
         processes = Processes(launch.commands, environment, data / f"{name}.log")
         try:
-            samples, ended = _watch(processes, broker, one.topic(LAST), wanted, limit_seconds)
+            samples, ended = _watch(processes, broker, one, launch, limit_seconds)
         finally:
             processes.stop()
         return _result(name, launch, one, broker, samples, ended, processes, launched)
+
+
+@contextmanager
+def place(broker, data):
+    """A prefix of topics and a folder, of which nothing is left behind."""
+    prefix = f"load{time.time_ns() // 10**6 % 10**9}."
+    folder = data / "runs" / prefix.rstrip(".")
+    folder.mkdir(parents=True)
+    try:
+        yield prefix, folder
     finally:
         broker.delete(broker.topics(prefix))
         shutil.rmtree(folder)
 
 
-def _watch(processes, broker, last_topic, wanted, limit_seconds):
+def _watch(processes, broker, one, launch, limit_seconds):
     """Samples until the last topic has what is wanted and does not grow any more.
 
     End offsets count the markers of transactions too, so they only say when to
     look; what is there is counted when it is read back.
     """
+    wanted = one.workload.loaded if launch.whole_pipeline else one.workload.records
     samples = []
     begun = grown = time.time()
     end = 0
@@ -97,7 +108,7 @@ def _watch(processes, broker, last_topic, wanted, limit_seconds):
         now = time.time()
         samples.append(_sample(now, processes, broker))
         if len(samples) % OFFSETS_EACH == 0:
-            latest = broker.end_offsets(last_topic, orders.PARTITIONS)
+            latest = broker.end_offsets(one.topic(LAST), one.workload.partitions)
             if latest != end:
                 end, grown = latest, now
         settled = now - grown > SETTLED_SECONDS
@@ -118,11 +129,12 @@ def _sample(now, processes, broker):
 
 
 def _result(name, launch, one, broker, samples, ended, processes, launched):
-    output = orders.read_output(broker, one.topic(LAST), one.topic(DEAD_LETTERS), launch.whole_pipeline)
+    partitions = one.workload.partitions
+    output = orders.read_output(broker, one.topic(LAST), one.topic(DEAD_LETTERS), partitions, launch.whole_pipeline)
     problems = orders.problems(one.workload, output, launch.whole_pipeline)
     if ended != "done":
         problems.append(ended)
-    first = broker.first_append(one.topic(FIRST), orders.PARTITIONS) or launched
+    first = broker.first_append(one.topic(FIRST), partitions) or launched
     begin, end = _nearest(samples, first), _nearest(samples, output.last_append or samples[-1].time)
     seconds = max((output.last_append or samples[-1].time) - first, 0.001)
     running = end.app - begin.app

@@ -1,4 +1,4 @@
-"""The processes under test: start, CPU and memory out of /proc, stop."""
+"""The processes under test: start, CPU, memory and handles out of /proc, stop."""
 
 import os
 import signal
@@ -21,14 +21,31 @@ def cpu_seconds(pid):
 
 def peak_mib(pid):
     """Peak resident memory of a process in MiB, 0 when it is gone."""
+    return _memory_mib(pid, "VmHWM")
+
+
+def resident_mib(pid):
+    """Resident memory of a process in MiB, 0 when it is gone."""
+    return _memory_mib(pid, "VmRSS")
+
+
+def _memory_mib(pid, name):
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
             for line in status:
-                if line.startswith("VmHWM"):
+                if line.startswith(name):
                     return int(line.split()[1]) / 1024
     except OSError:
         pass
     return 0.0
+
+
+def open_handles(pid):
+    """Files, sockets and the like that a process holds open, 0 when it is gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 def machine_busy_seconds():
@@ -93,3 +110,32 @@ class Processes:
         for process in self._processes:
             if process.poll() is None:
                 os.killpg(process.pid, number)
+
+
+class Background:
+    """Processes that end with the measurement, whatever becomes of it."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._processes = []
+
+    def start(self, command, **more):
+        """Starts a process; what it says goes to a file of the folder."""
+        with open(self._folder / f"{len(self._processes)}.log", "wb") as log:
+            more.setdefault("stdout", log)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, **more)
+        self._processes.append(process)
+        return process
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -3,8 +3,13 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from statistics import median
+
+from .scenarios import LOAD_TESTS
 
 MILLION = 1_000_000
 
@@ -69,16 +74,53 @@ def _ratios(by_scenario):
     return lines
 
 
-def write(results, workload, folder):
-    """Writes the results of one invocation and returns the file."""
+def outcome(result):
+    """One run in a line."""
+    return (f"{result.records_per_s:,.0f} records/s, app {result.app_cpu_s:.2f} CPU s, "
+            f"{'; '.join(result.problems) or 'right'}")
+
+
+def rows(columns, items):
+    """A line for each item, from columns of title, width and value."""
+    lines = ["".join(title.rjust(width) for title, width, _ in columns)]
+    for item in items:
+        lines.append("".join(value(item).rjust(width) for _, width, value in columns))
+    return "\n".join(lines)
+
+
+def problems(runs):
+    """What was wrong with each run, a line each."""
+    return "".join(f"{problem}\n" for run in runs for problem in run["problems"])
+
+
+def keep(command, options, content, folder=LOAD_TESTS / "results"):
+    """Writes the results of one invocation, and draws them."""
     folder.mkdir(exist_ok=True)
     now = datetime.now(timezone.utc)
-    path = folder / f"{now:%Y%m%dT%H%M%SZ}.json"
-    content = {
+    path = folder / f"{now:%Y%m%dT%H%M%SZ}-{command}.json"
+    head = {
+        "command": command,
         "when": now.isoformat(timespec="seconds"),
         "machine": {"cpus": os.cpu_count(), "system": platform.platform()},
-        "workload": {"topic": workload.topic, "records": workload.records},
-        "runs": [result.as_json() for result in results],
+        "options": {name: value for name, value in vars(options).items() if not _is_place(value)},
     }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    path.write_text(as_text(head | content), encoding="utf-8")
+    print(path, file=sys.stderr)
+    subprocess.run([options.paths.orders_load, "plot", path], stdout=subprocess.DEVNULL, check=False)
     return path
+
+
+def as_text(content):
+    """JSON for programs that people can look into: a line for each run or sample."""
+    fields = []
+    for name, value in content.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value:
+            text = "[\n  " + ",\n  ".join(json.dumps(item) for item in value) + "\n ]"
+        fields.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(fields) + "\n}\n"
+
+
+def _is_place(value):
+    """Where programs lie on this machine is nobody's result."""
+    return isinstance(value, Path) or hasattr(value, "orders_load")

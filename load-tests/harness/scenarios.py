@@ -6,11 +6,11 @@ exactly once, each 100 ms a transaction, compressed with lz4.
 """
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import hub_project
-from .workload import PARTITIONS
 
 LOAD_TESTS = Path(__file__).resolve().parents[1]
 PROJECT = LOAD_TESTS.parent
@@ -49,6 +49,8 @@ class Launch:
     commands: list
     environment: dict = field(default_factory=dict)
     whole_pipeline: bool = True
+    # What is run to its end first, as it is no part of what is measured.
+    prepare: list = field(default_factory=list)
 
 
 def hub(paths, run):
@@ -59,19 +61,34 @@ def hub(paths, run):
 def hub_no_lineage(paths, run):
     """The hub as in `hub`, with lineage off: what lineage costs the stages."""
     launch = hub(paths, run)
-    environment = launch.environment | {"LINEAGE_HUB__LINEAGE__ENABLED": "false"}
-    return Launch(launch.commands, environment)
+    return Launch(launch.commands, launch.environment | _settings({"LINEAGE__ENABLED": "false"}))
 
 
-def hub_stages(paths, run):
-    """The hub: a process for each stage."""
-    return _hub(paths, run, lambda pipeline: [["stage", f"{pipeline}/{stage}"] for stage in STAGES])
+def hub_stages(paths, run, more=()):
+    """The hub: a process for each stage. None of them makes topics, as that of lineage."""
+    launch = _hub(paths, run, lambda pipeline: [["stage", f"{pipeline}/{stage}", *more] for stage in STAGES])
+    program = launch.commands[0]
+    apply = [*program[:program.index("stage")], "topics", "apply"]
+    return Launch(launch.commands, launch.environment, prepare=[apply])
+
+
+def hub_scaled(replicas, settings):
+    """`hub` with so many replicas of each stage, and with these settings."""
+    def scenario(paths, run):
+        more = [word for stage in STAGES for word in ("--replicas", f"{stage}={replicas}")]
+        launch = _hub(paths, run, lambda _: [["up", "--no-forward", *more]])
+        return Launch(launch.commands, launch.environment | _settings(settings))
+    return scenario
+
+
+def _settings(named):
+    return {f"LINEAGE_HUB__{name}": value for name, value in named.items()}
 
 
 def _hub(paths, run, subcommands):
     """The one place that knows the hub's command line."""
     project = run.folder / "project"
-    pipeline = hub_project.write(paths.samples, project, run.workload.topic, run.prefix, PARTITIONS)
+    pipeline = hub_project.write(paths.samples, project, run.workload.topic, run.prefix, run.workload.partitions)
     start = [str(paths.hub), "--project", str(project), "--bootstrap", run.bootstrap]
     environment = {
         # A topic of its own: what earlier runs reported is not read again.
@@ -139,3 +156,10 @@ def missing(paths, name):
     }
     path, remedy = needed[name.split("-")[0]]
     return None if path.exists() else f"{path} is missing: make it with `{remedy}`"
+
+
+def need(paths, *names):
+    """Ends the program where something of these scenarios is missing."""
+    problems = [found for name in names if (found := missing(paths, name))]
+    if problems:
+        sys.exit("\n".join(problems))

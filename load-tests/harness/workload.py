@@ -17,6 +17,8 @@ class Workload:
     loaded: int
     dead_lettered: int
     total: float
+    partitions: int = PARTITIONS
+    row_bytes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,32 @@ class Output:
     last_append: float
 
 
-def ensure(broker, generator, count, seed, data):
+def ensure(broker, generator, count, seed, data, partitions=PARTITIONS, padding=0):
     """The workload of this size and seed: found in Kafka, or generated now."""
     topic = f"load-test.orders-{count}-{seed}"
+    if (partitions, padding) != (PARTITIONS, 0):
+        topic += f"-{partitions}-{padding}"
     expected = data / f"{topic}.json"
-    complete = (expected.exists() and broker.partitions(topic) == PARTITIONS
-                and broker.end_offsets(topic, PARTITIONS) == count)
+    complete = (expected.exists() and broker.partitions(topic) == partitions
+                and broker.end_offsets(topic, partitions) == count)
     if not complete:
-        broker.delete(broker.topics(topic))
-        broker.create([topic], PARTITIONS)
+        broker.delete([topic] if broker.partitions(topic) else [])
+        broker.create([topic], partitions)
         generated = subprocess.run(
-            [generator, "--bootstrap", broker.bootstrap, "generate", "--topic", topic,
-             "--partitions", str(PARTITIONS), "--count", str(count), "--seed", str(seed)],
+            [generator, "--bootstrap", broker.bootstrap, "generate", "--topic", topic, "--partitions",
+             str(partitions), "--count", str(count), "--seed", str(seed), "--padding", str(padding)],
             stdout=subprocess.PIPE, text=True, check=True)
         expected.write_text(generated.stdout, encoding="utf-8")
     values = json.loads(expected.read_text(encoding="utf-8"))
-    return Workload(topic, values["records"], values["loaded"], values["dead_lettered"], values["total"])
+    return Workload(topic, values["records"], values["loaded"], values["dead_lettered"], values["total"],
+                    partitions, values["bytes"] / values["records"])
 
 
-def read_output(broker, loaded_topic, dead_letter_topic, parse):
+def read_output(broker, loaded_topic, dead_letter_topic, partitions, parse):
     """Reads back what a run wrote. `parse`: whether its records are orders."""
     count, total, last_append = 0, 0.0, 0.0
     seen = set()
-    for record in broker.records(loaded_topic, PARTITIONS):
+    for record in broker.records(loaded_topic, partitions):
         count += 1
         last_append = max(last_append, record.timestamp()[1] / 1000)
         if parse:
@@ -60,7 +65,7 @@ def read_output(broker, loaded_topic, dead_letter_topic, parse):
             total += order["total"]
             # As a number an order id takes a third of the memory of its text.
             seen.add(int(order["order_id"].replace("-", ""), 16))
-    dead = sum(1 for _ in broker.records(dead_letter_topic, PARTITIONS)) if parse else 0
+    dead = sum(1 for _ in broker.records(dead_letter_topic, partitions)) if parse else 0
     return Output(count, count - len(seen) if parse else 0, total, dead, last_append)
 
 

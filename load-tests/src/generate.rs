@@ -21,6 +21,9 @@ pub struct Options {
     /// The same seed gives the same records.
     #[arg(long, default_value_t = 42)]
     seed: u64,
+    /// Bytes by which each record is larger than orders are.
+    #[arg(long, default_value_t = 0)]
+    padding: usize,
 }
 
 /// What a right pipeline makes of the records, and how large they are.
@@ -36,7 +39,7 @@ struct Expected {
 
 pub fn run(bootstrap: &str, options: &Options) -> anyhow::Result<()> {
     let producer: BaseProducer = producer_config(bootstrap).create()?;
-    let mut orders = Orders::new(options.seed);
+    let mut orders = Orders::padded(options.seed, options.padding);
     let mut expected =
         Expected { records: options.count, bytes: 0, loaded: 0, dead_lettered: 0, total: 0.0 };
     let partitions = (0..i32::try_from(options.partitions)?).cycle();

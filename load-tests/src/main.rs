@@ -1,18 +1,21 @@
 //! The programs of the load tests that must cost as little as they can: the
-//! generator of the input, a passthrough as the floor to compare with, and the
-//! ends that the forwarder is measured between (`forward`).
+//! generator of the input, a passthrough as the floor to compare with, load at a
+//! fixed rate (`drive`), and the ends that the forwarder is measured between
+//! (`forward`). And the pictures of what was measured (`plot`).
 //!
 //! ```text
 //! generate: order -> [500,000 records] librdkafka -> raw topic; expected results -> stdout
 //! pass:     topic -> librdkafka -> [500,000 records] librdkafka -> topic
 //! ```
 //!
-//! Neither looks into a record that came from Kafka.
+//! Neither of these two looks into a record that came from Kafka.
 
+mod drive;
 mod forward;
 mod generate;
 mod order;
 mod pass;
+mod plot;
 
 use clap::{Parser, Subcommand};
 use rdkafka::config::ClientConfig;
@@ -21,7 +24,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord};
 use std::time::Duration;
 
 #[derive(Parser)]
-#[command(about = "Generates the orders workload, and passes it through without a look")]
+#[command(about = "Generates, drives and plots the load of the load tests")]
 struct Arguments {
     /// Broker to connect to.
     #[arg(long, global = true, default_value = "127.0.0.1:19092")]
@@ -37,12 +40,16 @@ enum Command {
     Generate(generate::Options),
     /// Copies a topic to another, exactly once.
     Pass(pass::Options),
+    /// Sends orders at a fixed rate, and tells how long each takes to the end of the pipeline.
+    Drive(drive::Options),
     /// Writes lineage events to a topic.
     LineageEvents(forward::events::Options),
     /// Takes lineage events over HTTP, and tells how long they took.
     StandIn(forward::stand_in::Options),
     /// Posts lineage events over HTTP, as fast as connections allow.
     Post(forward::post::Options),
+    /// Draws stored results, each as an SVG beside it.
+    Plot(plot::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,9 +57,11 @@ fn main() -> anyhow::Result<()> {
     match command {
         Command::Generate(options) => generate::run(&bootstrap, &options),
         Command::Pass(options) => pass::run(&bootstrap, &options),
+        Command::Drive(options) => drive::run(&bootstrap, &options),
         Command::LineageEvents(options) => forward::events::run(&bootstrap, &options),
         Command::StandIn(options) => forward::stand_in::run(&options),
         Command::Post(options) => forward::post::run(&options),
+        Command::Plot(options) => plot::run(&options),
     }
 }
 

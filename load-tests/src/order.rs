@@ -39,11 +39,22 @@ pub enum Outcome {
 pub struct Orders {
     random: XorShift,
     json: String,
+    /// Bytes that lengthen the email, which stages parse, copy and hash.
+    padding: usize,
+    /// Where they are drawn from: the orders stay those of the seed.
+    filler: XorShift,
 }
 
 impl Orders {
     pub fn new(seed: u64) -> Self {
-        Self { random: XorShift::new(seed), json: String::with_capacity(512) }
+        Self::padded(seed, 0)
+    }
+
+    /// The same orders, each larger by so many bytes.
+    pub fn padded(seed: u64, bytes: usize) -> Self {
+        let json = String::with_capacity(512 + bytes);
+        let (random, filler) = (XorShift::new(seed), XorShift::new(!seed));
+        Self { random, json, padding: bytes, filler }
     }
 
     /// Writes the next order; `json` and `key` are of that one from here on.
@@ -74,7 +85,9 @@ impl Orders {
         ));
         let items = 1 + self.random.below(3);
         let sum = if fault == Some(Fault::ItemsMissing) { 0.0 } else { self.items(items) };
-        self.write(format_args!(r#""email":"customer{customer}@example.com"}}"#));
+        self.write(format_args!(r#""email":"customer{customer}"#));
+        self.pad();
+        self.json.push_str(r#"@example.com"}"#);
 
         match fault {
             Some(Fault::Truncated) => self.json.truncate(self.json.len() - 20),
@@ -134,6 +147,16 @@ impl Orders {
         sum
     }
 
+    /// Of one letter it would cost less than it shows: compression leaves nothing of it.
+    fn pad(&mut self) {
+        let end = self.json.len() + self.padding;
+        while self.json.len() < end {
+            let letters = self.filler.next();
+            self.write(format_args!("{letters:016x}"));
+        }
+        self.json.truncate(end);
+    }
+
     fn pick<T: Copy, const N: usize>(&mut self, choices: &[T; N]) -> T {
         let index = self.random.below(N as u64);
         choices[usize::try_from(index).unwrap_or(0)]
@@ -183,6 +206,16 @@ mod tests {
         }
         assert_eq!((loaded, dead_lettered), (696_352, 5_086));
         assert_eq!(format!("{total:.2}"), "434673486.87");
+    }
+
+    #[test]
+    fn padding_lengthens_every_order_and_changes_nothing_else() {
+        let (mut plain, mut padded) = (Orders::new(7), Orders::padded(7, 100));
+        for _ in 0..1000 {
+            assert_eq!(plain.next(), padded.next());
+            assert_eq!(plain.key(), padded.key());
+            assert_eq!(plain.json().len() + 100, padded.json().len());
+        }
     }
 
     #[test]

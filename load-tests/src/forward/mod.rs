@@ -2,14 +2,16 @@
 //! events, and a generator that does nothing but post them.
 //!
 //! ```text
-//! events:   START and COMPLETE of many runs -> [500,000 records] librdkafka -> lineage topic
-//! stand-in: HTTP on loopback, a thread a connection; waits, answers 201, counts
+//! events:   events of many runs -> [500,000 records] librdkafka -> lineage topic
+//! stand-in: HTTP on loopback, a thread a connection; waits, answers 201, counts;
+//!           goes away for a while if told to, and knows each run's order (`taken`)
 //! post:     the same events over so many connections: what the stand-in can take
 //! ```
 
 pub mod events;
 pub mod post;
 pub mod stand_in;
+mod taken;
 
 use std::io::{self, BufRead};
 

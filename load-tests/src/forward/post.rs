@@ -33,8 +33,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 fn post(options: &Options, next: &AtomicU64) -> anyhow::Result<()> {
-    let stream = TcpStream::connect(&options.to)
-        .with_context(|| format!("no backend at {}", options.to))?;
+    let stream =
+        TcpStream::connect(&options.to).with_context(|| format!("no backend at {}", options.to))?;
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(&stream);
     let mut request = Vec::new();
@@ -43,7 +43,7 @@ fn post(options: &Options, next: &AtomicU64) -> anyhow::Result<()> {
         if number >= options.count {
             return Ok(());
         }
-        let (_, body) = event(number);
+        let (_, body) = event(number, 1);
         request.clear();
         write!(
             request,

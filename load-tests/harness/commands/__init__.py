@@ -1,0 +1,1 @@
+"""The subcommands. Each has `run(options)`, which returns whether something was wrong."""
