@@ -82,6 +82,13 @@ class HubProject(unittest.TestCase):
         self.assertIn("retention.ms", given)
         self.assertNotIn("LogAppendTime", given)
 
+    def test_arrow_stands_between_the_stages_and_not_at_the_ends(self):
+        hub_project.write(self.samples, self.project, "load.in", "r1.", 4, arrow=True)
+        formats = {path.stem: "format: arrow\n" in path.read_text() for path in (self.project / "topics").iterdir()}
+        self.assertEqual(formats, {
+            "load.in": False, "r1.orders.extracted": True, "r1.orders.transformed": True, "r1.orders.loaded": False,
+        })
+
     def test_samples_of_another_shape_are_refused(self):
         (self.samples / "pipelines" / "orders.yaml").write_text("pipeline: orders\nstages: {}\n")
         with self.assertRaisesRegex(hub_project.SampleError, "0 lines with `to:`, expected 3"):

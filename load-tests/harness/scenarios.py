@@ -58,6 +58,11 @@ def hub(paths, run):
     return _hub(paths, run, lambda _: [["up", "--no-forward"]])
 
 
+def hub_arrow(paths, run):
+    """The hub as in `hub`, with Arrow records between the stages."""
+    return _hub(paths, run, lambda _: [["up", "--no-forward"]], arrow=True)
+
+
 def hub_no_lineage(paths, run):
     """The hub as in `hub`, with lineage off: what lineage costs the stages."""
     launch = hub(paths, run)
@@ -85,10 +90,11 @@ def _settings(named):
     return {f"LINEAGE_HUB__{name}": value for name, value in named.items()}
 
 
-def _hub(paths, run, subcommands):
+def _hub(paths, run, subcommands, arrow=False):
     """The one place that knows the hub's command line."""
     project = run.folder / "project"
-    pipeline = hub_project.write(paths.samples, project, run.workload.topic, run.prefix, run.workload.partitions)
+    orders = run.workload
+    pipeline = hub_project.write(paths.samples, project, orders.topic, run.prefix, orders.partitions, arrow)
     start = [str(paths.hub), "--project", str(project), "--bootstrap", run.bootstrap]
     environment = {
         # A topic of its own: what earlier runs reported is not read again.
@@ -139,6 +145,7 @@ def _kafka_streams(paths, run, threads):
 
 SCENARIOS = {
     "hub": hub,
+    "hub-arrow": hub_arrow,
     "hub-no-lineage": hub_no_lineage,
     "hub-stages": hub_stages,
     "raw": raw,
