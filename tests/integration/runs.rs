@@ -1,6 +1,6 @@
 //! Bounded runs: complete when their books balance, and only then.
 
-use std::{fmt::Write, path::Path, thread};
+use std::{fmt::Write, fs, path::Path, thread};
 
 use lineage_hub::cli::generate::orders::Orders;
 use serde_json::Value;
@@ -77,6 +77,37 @@ fn a_run_ends_with_its_books_balanced_and_is_told_once() {
     Books::check(&project);
 }
 
+/// The end of a part adds up what its replicas counted, however the records were
+/// spread over them.
+#[test]
+fn the_end_of_a_run_says_how_many_rows_failed_each_expectation() {
+    let project = Project::with_topics("unmet");
+    let hub = project.start(&["up", "--no-forward", "--replicas", "extract=2"]);
+    let orders = fs::read_to_string(sample()).unwrap();
+    let sound =
+        orders.lines().filter(|order| order.contains("\"items\":[{") && !order.contains("\"n/a\""));
+    let euros = sound.filter(|order| order.contains("\"currency\":\"EUR\"")).take(60);
+    let broken = euros.enumerate().map(|(index, order)| match index % 3 {
+        0 => order.replace("\"currency\":\"EUR\"", "\"currency\":\"XXX\""),
+        _ => order.to_owned(),
+    });
+    project.write("broken.ndjson", &broken.collect::<Vec<_>>().join("\n"));
+    let done = run(&project, &project.path("broken.ndjson")).json_lines().remove(0);
+    assert_complete(&done);
+    hub.stop();
+
+    let job = done["graph"][0]["job"].as_str().unwrap();
+    let events = valid_lineage(&project);
+    let is_end = |event: &&Value| event["job"]["name"] == job && event["eventType"] == "COMPLETE";
+    let of_run = |event: &&Value| event["run"]["facets"]["parent"]["run"]["runId"] == done["id"];
+    let end = events.iter().filter(is_end).find(of_run).unwrap();
+    let said = &end["outputs"][0]["facets"]["dataQualityAssertions"]["assertions"];
+    let said: Vec<_> = said.as_array().unwrap().iter().map(|one| &one["actual"]).collect();
+    assert_eq!(said, ["20", "0", "0"]);
+    assert_eq!(done["parts"][job]["unmet"]["known currency"], 20);
+    assert_eq!(done["parts"][job]["counts"]["deadLettered"], 20);
+}
+
 #[test]
 fn runs_at_once_and_plain_records_between_them_each_have_books_of_their_own() {
     let project = Project::with_topics("between");
@@ -122,7 +153,7 @@ fn a_topic_that_two_stages_read_and_one_that_fans_out_balance() {
         project.name("orders.items"),
     );
     let file = "pipelines/orders.yaml";
-    let text = std::fs::read_to_string(project.path(file)).unwrap();
+    let text = fs::read_to_string(project.path(file)).unwrap();
     project.write(file, &(text + &stage));
     project.run(&["topics", "apply"]).ok();
     let mut lines = String::new();
