@@ -13,7 +13,7 @@ ROUNDS ?= 3
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test test-kafka test-faults test-api fuzz test-harness lint format ci demo \
+.PHONY: help build release test test-kafka test-faults test-api fuzz test-harness test-instructions lint format ci demo \
 	kafka-start kafka-stop bench-setup bench-tools bench bench-stages bench-lineage bench-forward bench-api \
 	bench-smoke bench-latency bench-soak bench-scale bench-plots \
 	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
@@ -46,6 +46,9 @@ fuzz: ## Fuzz the embedded broker with bytes that are no requests, for a minute
 
 test-harness: ## Run the tests of the load tests' harness
 	cd load-tests && python3 -m unittest discover
+
+test-instructions: ## Count the instructions of the hot path against benches/instructions.json
+	scripts/instructions.py
 
 lint: ## Check format and lints, as .ci/run does
 	$(CARGO) fmt --all --check

@@ -7,7 +7,7 @@ exactly once, each 100 ms a transaction, compressed with lz4.
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import hub_project
@@ -64,9 +64,8 @@ def hub_arrow(paths, run):
 
 
 def hub_no_lineage(paths, run):
-    """The hub as in `hub`, with lineage off: what lineage costs the stages."""
-    launch = hub(paths, run)
-    return Launch(launch.commands, launch.environment | _settings({"LINEAGE__ENABLED": "false"}))
+    """The hub as in `hub`, with lineage off: what lineage costs, following the runs included."""
+    return _without_lineage(hub(paths, run))
 
 
 def hub_stages(paths, run, more=()):
@@ -75,6 +74,15 @@ def hub_stages(paths, run, more=()):
     program = launch.commands[0]
     apply = [*program[:program.index("stage")], "topics", "apply"]
     return Launch(launch.commands, launch.environment, prepare=[apply])
+
+
+def hub_stages_no_lineage(paths, run):
+    """The stages as in `hub-stages`, with lineage off: what lineage costs the stages."""
+    return _without_lineage(hub_stages(paths, run))
+
+
+def _without_lineage(launch):
+    return replace(launch, environment=launch.environment | _settings({"LINEAGE__ENABLED": "false"}))
 
 
 def hub_scaled(replicas, settings):
@@ -148,6 +156,7 @@ SCENARIOS = {
     "hub-arrow": hub_arrow,
     "hub-no-lineage": hub_no_lineage,
     "hub-stages": hub_stages,
+    "hub-stages-no-lineage": hub_stages_no_lineage,
     "raw": raw,
     "kafka-streams": kafka_streams,
     "kafka-streams-2": kafka_streams_2,

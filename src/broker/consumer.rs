@@ -97,6 +97,9 @@ impl GroupConsumer {
             ("heartbeat.interval.ms", &heartbeat),
             ("queued.max.messages.kbytes", &prefetch),
             ("queued.min.messages", "20000"),
+            // Of each partition in one answer, compressed; unpacked it is several times
+            // as much, and is kept until the last of its records is taken.
+            ("fetch.message.max.bytes", "262144"),
             ("fetch.wait.max.ms", "50"),
             ("fetch.error.backoff.ms", "50"),
             // Looks often whether the queue has room: the default of a second stalls.
@@ -135,20 +138,27 @@ impl GroupConsumer {
     ) -> Result<Vec<Rebalance>, BrokerError> {
         let (mut records, mut bytes) = (0, 0);
         let mut deadline = Instant::now() + limits.idle;
+        // The clock is read where nothing waits: for each record it would cost as
+        // much as the record's copy.
+        let mut wait = Duration::ZERO;
         while records < limits.records_max && bytes < limits.bytes_max {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.client.poll(left) {
+            match self.client.poll(wait) {
                 Some(Ok(message)) => {
                     if records == 0 {
                         deadline = deadline.min(Instant::now() + limits.linger);
                     }
+                    wait = Duration::ZERO;
                     bytes += message.payload_len() + message.key_len();
                     records += 1;
                     self.append(blocks, &message);
                 }
                 Some(Err(error)) => passing(error)?,
-                None if left.is_zero() => break,
-                None => {}
+                None => {
+                    wait = deadline.saturating_duration_since(Instant::now());
+                    if wait.is_zero() {
+                        break;
+                    }
+                }
             }
             let changes = self.client.context().take_changes();
             if !changes.is_empty() {

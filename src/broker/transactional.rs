@@ -75,12 +75,12 @@ const SLICE: Duration = Duration::from_millis(50);
 /// A short wait for room in the queue.
 const REST: Duration = Duration::from_millis(5);
 
-/// Milliseconds that librdkafka may keep a record back to fill a batch; a commit
-/// sends what is left. A long time would send all at the commit, and nothing while
-/// the next batch is worked on. A short one would cost a core: while a batch of an idempotent producer
-/// is under way the next one of its partition has to wait, and librdkafka's thread
-/// spins through that wait once the linger is over.
-const LINGER: &str = "50";
+/// Milliseconds that librdkafka may keep a record back to fill a batch: so long that
+/// it is the producer that says when to send, by a flush. While a batch of an
+/// idempotent producer is under way the next one of its partition has to wait, and
+/// librdkafka's thread spins through that wait once the next one is full or its
+/// linger is over.
+const LINGER: &str = "1000";
 
 /// How often a request of a transaction is tried again before the transaction is given up.
 const ATTEMPTS_MAX: u32 = 3;
@@ -95,6 +95,8 @@ pub struct TransactionalProducer {
     in_transaction: bool,
     /// Losses of the consumer after which all was assigned anew.
     losses: u64,
+    /// Bytes of rows handed over since all was delivered.
+    handed_over: usize,
 }
 
 impl TransactionalProducer {
@@ -112,6 +114,7 @@ impl TransactionalProducer {
             client,
             in_transaction: false,
             losses: 0,
+            handed_over: 0,
         };
         producer.initialize()?;
         Ok(producer)
@@ -214,7 +217,8 @@ impl TransactionalProducer {
 
     /// Sends what is kept back, and waits until all is delivered or failed, in
     /// short waits: a record that failed is under way until its report is taken.
-    fn settle(&self) -> Result<(), BrokerError> {
+    fn settle(&mut self) -> Result<(), BrokerError> {
+        self.handed_over = 0;
         let deadline = Instant::now() + self.options.transaction_timeout;
         while !flush::flush(&self.client, SLICE) {
             self.client.poll(Duration::ZERO);
@@ -272,6 +276,11 @@ impl Produce for TransactionalProducer {
     }
 
     fn send_batch(&mut self, topic: &Topic, batch: &OutBatch) -> Result<(), BrokerError> {
+        // Half a batch of librdkafka's: rows of several partitions that make one each.
+        if self.handed_over >= self.options.batch_bytes / 2 {
+            self.settle()?;
+        }
+        self.handed_over += batch.rows.size();
         for OutRow { key, value, partition, timestamp, headers } in batch.records() {
             let mut record = BaseRecord::<[u8], [u8]>::to(topic);
             record.partition = partition;
@@ -316,10 +325,12 @@ impl Produce for TransactionalProducer {
         }
         self.client.poll(Duration::ZERO);
         self.client.context().take_failure();
+        self.handed_over = 0;
         Ok(())
     }
 
     fn rebuild(&mut self) -> Result<(), BrokerError> {
+        self.handed_over = 0;
         self.client = make(&self.broker, &self.options)?;
         self.in_transaction = false;
         self.initialize()
@@ -344,6 +355,7 @@ fn make(
         ("linger.ms", LINGER),
         ("batch.size", &batch),
         ("queue.buffering.max.messages", "20000"),
+        ("batch.num.messages", "20000"),
         ("queue.buffering.max.kbytes", &buffer),
         // Sizes are checked before a row is sent, against the topic's own limit.
         ("message.max.bytes", "67108864"),

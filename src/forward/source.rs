@@ -61,6 +61,10 @@ struct Read {
     revocations: u64,
 }
 
+/// How long room is waited for before the partitions are paused. Pausing for less
+/// costs more: librdkafka takes up to a second to fetch again.
+const ROOM_PATIENCE: Duration = Duration::from_millis(500);
+
 /// The lineage topic of a cluster, read by one consumer group.
 pub struct KafkaSource {
     topic: Topic,
@@ -188,15 +192,27 @@ impl Polls {
         Ok(())
     }
 
-    /// Takes the blocks where the task has room for them.
+    /// Hands the blocks over as soon as the task has room for them. Where it has
+    /// none for long, they are kept.
     fn hand_over(&self, blocks: &mut BTreeMap<i32, Block>) {
         if blocks.is_empty() {
             return;
         }
-        if let Ok(room) = self.outbox.try_reserve() {
-            let blocks = std::mem::take(blocks).into_values().collect();
-            room.send(Read { blocks, revocations: self.revocations.load(Ordering::SeqCst) });
-        }
+        let deadline = Instant::now() + ROOM_PATIENCE;
+        let room = loop {
+            match self.outbox.try_reserve() {
+                Ok(room) => break room,
+                Err(TrySendError::Full(())) if !self.shutdown.is_cancelled() => {
+                    if Instant::now() > deadline {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(_) => return,
+            }
+        };
+        let blocks = std::mem::take(blocks).into_values().collect();
+        room.send(Read { blocks, revocations: self.revocations.load(Ordering::SeqCst) });
     }
 }
 

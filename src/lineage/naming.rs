@@ -37,7 +37,7 @@ pub fn kafka_namespace(bootstrap: &str) -> Result<String, NamingError> {
             port: text.to_owned(),
         })?,
     };
-    let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
     if host.is_empty() || host.contains('\0') {
         return Err(none());
     }
@@ -84,7 +84,9 @@ mod tests {
             kafka_namespace(" , "),
             Err(NamingError::NoBroker { bootstrap: " , ".to_owned() })
         );
-        assert!(matches!(kafka_namespace(":9092"), Err(NamingError::NoBroker { .. })));
+        for nothing in [":9092", "].", "[]:9092"] {
+            assert!(matches!(kafka_namespace(nothing), Err(NamingError::NoBroker { .. })));
+        }
         let error = kafka_namespace("kafka:http").unwrap_err().to_string();
         assert_eq!(error, "`http` is no port in `kafka:http`; set `lineage.broker` to host:port");
     }

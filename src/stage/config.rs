@@ -77,8 +77,8 @@ impl Default for BatchConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CommitConfig {
-    /// Time from the first record of a transaction to its commit: what a reader
-    /// of committed records waits at most. Under `stage.transaction_timeout`.
+    /// Time from one commit to the next: what a reader of committed records waits
+    /// at most. Under `stage.transaction_timeout`.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
 }

@@ -14,8 +14,8 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Account, Processed, RunBooks, StageError, StageEvents, TaskStatus, process::DeadRecord,
-    told::Told,
+    Account, DeadShare, Processed, RunBooks, StageError, StageEvents, TaskStatus,
+    dead_share::Window, process::DeadRecord, told::Told,
 };
 use crate::{
     broker::{CommittedOffset, OffsetCommit, OutRecord, Produce},
@@ -34,17 +34,11 @@ pub struct DelivererOptions {
     pub dead_letters: Topic,
     pub events: StageEvents,
     pub commit_interval: Duration,
+    /// Least time from the first record of a transaction to its commit.
+    pub linger: Duration,
     pub dead_share: DeadShare,
     pub status: Arc<TaskStatus>,
     pub telemetry: StageTelemetry,
-}
-
-/// When a stage stops rather than dead-letter more.
-#[derive(Debug, Clone, Copy)]
-pub struct DeadShare {
-    pub share_max: f64,
-    /// Records that the share is taken of.
-    pub window: u64,
 }
 
 /// Writes what came of blocks, a transaction at a time.
@@ -61,6 +55,8 @@ pub struct Deliverer<P> {
     forgotten: BTreeMap<i32, Option<Committed>>,
     /// When the open transaction began.
     open: Option<Instant>,
+    /// When the last one was committed.
+    committed: Option<Instant>,
     window: Window,
     headers: HeaderBytes,
 }
@@ -104,13 +100,6 @@ impl Holding {
     }
 }
 
-/// Dead letters among the records of the window under way.
-#[derive(Debug, Default)]
-struct Window {
-    read: u64,
-    dead: u64,
-}
-
 impl<P: Produce> Deliverer<P> {
     pub fn new(producer: P, options: DelivererOptions) -> Self {
         let told = Told::new(options.telemetry.clone());
@@ -122,6 +111,7 @@ impl<P: Produce> Deliverer<P> {
             told,
             forgotten: BTreeMap::new(),
             open: None,
+            committed: None,
             window: Window::default(),
             headers: HeaderBytes::default(),
         }
@@ -210,23 +200,7 @@ impl<P: Produce> Deliverer<P> {
         self.told.add(processed);
         self.options.events.count_columns(&processed.statistics);
         self.options.status.open(processed.counts);
-        self.judge(processed)
-    }
-
-    fn judge(&mut self, processed: &Processed) -> Result<(), StageError> {
-        let DeadShare { share_max, window } = self.options.dead_share;
-        self.window.read += processed.counts.read;
-        self.window.dead += processed.counts.dead_lettered;
-        if self.window.read < window {
-            return Ok(());
-        }
-        let Window { read, dead } = mem::take(&mut self.window);
-        if dead as f64 <= share_max * read as f64 {
-            return Ok(());
-        }
-        let last = processed.dead.last().map_or_else(String::new, |dead| dead.error.clone());
-        let topic = self.options.from.clone();
-        Err(StageError::DeadLetterShare { topic, dead, read, share_max, last })
+        self.window.judge(self.options.dead_share, &self.options.from, processed)
     }
 
     fn send_dead_letter(&mut self, block: &Block, dead: &DeadRecord) -> Result<(), StageError> {
@@ -250,8 +224,15 @@ impl<P: Produce> Deliverer<P> {
     }
 
     /// When the open transaction is to be committed, or the next event is due.
+    ///
+    /// An interval after the last commit, not after the first record: what another
+    /// stage committed comes together, and would wait here for all of an interval.
     pub fn due(&self) -> Option<Instant> {
-        let commit = self.open.map(|begun| begun + self.options.commit_interval);
+        let commit = self.open.map(|begun| {
+            let earliest = begun + self.options.linger;
+            let last = self.committed.map(|last| last + self.options.commit_interval);
+            last.map_or(earliest, |due| due.max(earliest))
+        });
         let running = (!self.holdings.is_empty()).then(|| self.options.events.running_due());
         [commit, running.flatten()].into_iter().flatten().min()
     }
@@ -288,6 +269,7 @@ impl<P: Produce> Deliverer<P> {
         let expectations = self.options.events.expectations();
         self.told.committed(self.open.take().unwrap_or(now), begun.elapsed(), expectations);
         self.holdings.values_mut().for_each(Holding::settle);
+        self.committed = Some(now);
         self.options.events.committed();
         self.options.status.committed(now.elapsed());
         Ok(())

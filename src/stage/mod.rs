@@ -25,6 +25,7 @@ mod accounts;
 mod by_run;
 mod cancelled;
 mod config;
+mod dead_share;
 mod deliver;
 mod delivery;
 mod error;
@@ -50,7 +51,8 @@ pub use config::{
     BatchConfig, CommitConfig, Compression, DeadLetterConfig, Guarantee, RetryConfig, SqlLiterals,
     StageConfig,
 };
-pub use deliver::{DeadShare, Deliverer, DelivererOptions};
+pub use dead_share::DeadShare;
+pub use deliver::{Deliverer, DelivererOptions};
 pub use error::StageError;
 pub use events::{EventOptions, ParentRun, StageEvents};
 pub use process::{DeadRecord, InOut, Processed, Processor, ProcessorParts, Step};

@@ -41,7 +41,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 8 << 20;
 
 /// Bytes of one batch of records, where the topic takes as much.
-const BATCH_BYTES: usize = 256 << 10;
+const BATCH_BYTES: usize = 1 << 20;
 /// What a topic takes whose file says nothing: Kafka's own default.
 const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 
@@ -250,6 +250,7 @@ pub fn deliverer_options(
         dead_letters: plan.dead_letters.name.as_str().into(),
         events: StageEvents::new(plan, events),
         commit_interval: config.commit.interval,
+        linger: config.batch.linger,
         dead_share: DeadShare {
             share_max: plan.dead_letter_share_max.unwrap_or(config.dead_letter.share_max),
             window: config.dead_letter.window,

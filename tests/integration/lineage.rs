@@ -30,7 +30,7 @@ fn explain_tells_plan_schema_columns_and_graph_without_a_broker() {
     for part in [
         "  schema\n    order_id      string not null\n",
         "    filter ",
-        "    total         <- currency (conditional), items.price (transformation), items.qty (transformation)\n",
+        "    total         <- currency (conditional), items.price (aggregation), items.qty (aggregation)\n",
         "    email_sha256  <- email (transformation, masked)\n",
         "    *             <- status (filter)\n",
     ] {
