@@ -2,12 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TOKEN: &str = "LINEAGE_HUB__API__TOKEN=";
+
+/// A program that is written by one test while another starts a process is open for
+/// writing in that process for a moment, and then it cannot be run: "Text file busy".
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn run(command: &mut Command) -> String {
     let done = command.output().unwrap();
@@ -21,6 +34,7 @@ fn tokens(env: &str) -> Vec<&str> {
 
 #[test]
 fn a_token_is_made_up_once_and_what_stands_in_the_file_stays() {
+    let _turn = one_at_a_time();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join(".env");
     let dev_env = || {
@@ -61,6 +75,7 @@ fn seen(docker: &str, env: &str, named: Option<&str>) -> String {
 
 #[test]
 fn a_command_works_on_the_kafka_of_the_containers_unless_another_is_named() {
+    let _turn = one_at_a_time();
     let running = "echo 0.0.0.0:19192";
     let empty = "KAFKA_BOOTSTRAP_SERVERS=\nMARQUEZ_PORT=5005\n";
     assert_eq!(seen(running, empty, None), "localhost:19192 http://localhost:5005\n");
