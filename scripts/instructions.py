@@ -3,7 +3,8 @@
 
 Callgrind counts a part done once and done five times; the difference is four
 batches without the start of the program. Times on a shared machine say little,
-instructions are the same on every run, but for a per mille or so.
+instructions nearly the same on every run; what the compiler makes of the same code
+in another folder differs by a few per cent.
 
     instructions.py            compare; exit code 1 where a part takes more than is tolerated
     instructions.py --accept   write what was counted as the new baseline
@@ -14,6 +15,7 @@ of everything, and a change shows in both. Needs valgrind.
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 BASELINE = PROJECT / "benches" / "instructions.json"
-TOLERATED = 0.03
+TOLERATED = 0.1
 FEW, MANY = 1, 5
 RECORDS = 4096
 
@@ -46,7 +48,9 @@ def main():
 def build():
     """The benchmark's program, as the tests are built."""
     command = ["cargo", "test", "--bench", "instructions", "--no-run", "--message-format", "json"]
-    lines = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    # Incremental builds split the code in other ways.
+    environment = os.environ | {"CARGO_INCREMENTAL": "0"}
+    lines = subprocess.run(command, cwd=PROJECT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     artifacts = [json.loads(line) for line in lines if line.startswith("{")]
     return next(
         artifact["executable"] for artifact in artifacts
