@@ -3,7 +3,7 @@
 use std::{hint::black_box, path::Path, sync::Arc};
 
 use lineage_hub::{
-    cli::generate::orders::Orders,
+    cli::generate::orders::{self, Orders},
     codec::{
         arrow_ipc::{self, ArrowConfig},
         json,
@@ -12,16 +12,16 @@ use lineage_hub::{
     pipeline::{self, Options, Project, StagePlan},
     record::{Block, EncodedRows, partition_of},
     stage::{Account, processor},
-    transform::{Functions, Input, Transforms},
+    transform::{Functions, Input, Transforms, arrow::array::RecordBatch},
 };
 
 /// Records of a batch: as many as a stage works on at a time.
-pub const RECORDS: usize = 4096;
+pub(crate) const RECORDS: usize = 4096;
 
 /// A part, and how to do it once for a whole batch.
-pub struct Part {
-    pub name: &'static str,
-    pub run: Box<dyn FnMut()>,
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    pub(crate) run: Box<dyn FnMut()>,
 }
 
 impl Part {
@@ -31,17 +31,17 @@ impl Part {
 }
 
 /// The sample project's stages do them.
-pub fn all() -> Vec<Part> {
+pub(crate) fn all() -> Vec<Part> {
     let extract = stage("orders/extract");
     let transform = stage("orders/transform");
-    let block = Arc::new(orders());
+    let block = Arc::new(batch());
 
     let mut decoder = json::Decoder::new(&extract.from.schema, json::DecodeConfig::default())
         .expect("the sample's fields are read from JSON");
-    let decoded = decode(&mut decoder, &block);
+    let input = decode(&mut decoder, &block);
     let mut select = extract.plan.transform();
     let extracted = select
-        .apply(&Input { partition: 0, batch: &decoded })
+        .apply(&Input { partition: 0, batch: &input })
         .expect("the sample's SELECT works on its orders")
         .batch;
     let encoder = json::Encoder::new(&extracted.schema()).expect("it has a form in JSON");
@@ -51,8 +51,8 @@ pub fn all() -> Vec<Part> {
         .kept(extracted.num_rows(), |_| (None, Some(0), std::iter::empty()))
         .expect("keys and timestamps are columns");
     let columns: Vec<_> = extracted.columns().iter().cloned().chain(kept).collect();
-    let mut packed = Vec::new();
-    packer.encode(&columns, &mut packed).expect("the columns are the encoder's");
+    let mut record = Vec::new();
+    packer.encode(&columns, &mut record).expect("the columns are the encoder's");
     let unpacker = arrow_ipc::Decoder::new(&transform.from.schema);
     let mut stage = processor(&extract, 4).expect("the sample's stage runs");
 
@@ -62,7 +62,7 @@ pub fn all() -> Vec<Part> {
             black_box(decode(&mut decoder, &lines));
         }),
         Part::new("transform", move || {
-            let done = select.apply(&Input { partition: 0, batch: &decoded });
+            let done = select.apply(&Input { partition: 0, batch: &input });
             black_box(done.is_ok());
         }),
         Part::new("encode", move || {
@@ -75,7 +75,7 @@ pub fn all() -> Vec<Part> {
             black_box(packer.encode(&columns, &mut bytes).is_ok());
         }),
         Part::new("unpack", move || {
-            black_box(unpacker.decode(&packed).is_ok());
+            black_box(unpacker.decode(&record).is_ok());
         }),
         Part::new("partition", move || {
             let keys = keyed.iter().filter_map(|record| record.key());
@@ -99,10 +99,7 @@ fn account() {
     }
 }
 
-fn decode(
-    decoder: &mut json::Decoder,
-    block: &Block,
-) -> lineage_hub::transform::arrow::array::RecordBatch {
+fn decode(decoder: &mut json::Decoder, block: &Block) -> RecordBatch {
     for record in block.iter() {
         // Some of the orders are malformed, as in life.
         black_box(decoder.decode(record.value().unwrap_or_default()).is_ok());
@@ -110,12 +107,12 @@ fn decode(
     decoder.finish()
 }
 
-fn orders() -> Block {
+fn batch() -> Block {
     let mut block = Block::new("raw.orders".into(), 0);
-    let (mut orders, mut value) = (Orders::new(42), Vec::new());
+    let (mut workload, mut value) = (Orders::new(42), Vec::new());
     for offset in 0..RECORDS {
-        orders.write_next(&mut value);
-        let key = lineage_hub::cli::generate::orders::key(&value);
+        workload.write_next(&mut value);
+        let key = orders::key(&value);
         block.push(offset as i64, Some(0), Some(key), Some(&value), []);
     }
     block
