@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 
 from .hub_project import DEAD_LETTERS, OUTPUTS
+from .scenarios import Run
+from .workload import PARTITIONS
 
 # Longer than the driver gives the pipeline to start and to drain.
 PATIENCE_SECONDS = 240
@@ -18,6 +20,13 @@ class Input:
 
     topic: str
     partitions: int
+
+
+def place(broker, prefix, folder, config=None):
+    """A run of such an input, with its topics made."""
+    one = Run(prefix, folder, broker.bootstrap, Input(prefix + "raw", PARTITIONS))
+    broker.create([one.workload.topic, *map(one.topic, (*OUTPUTS, DEAD_LETTERS))], PARTITIONS, config)
+    return one
 
 
 class Failed(Exception):

@@ -55,6 +55,19 @@ def machine_busy_seconds():
     return (user + nice + system + irq + softirq + steal) / TICKS
 
 
+def end(processes):
+    """SIGTERM to all, in this order, and SIGKILL to those that stay."""
+    processes = list(processes)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 class Processes:
     """The processes of one run, each in a session of its own.
 
@@ -131,11 +144,4 @@ class Background:
         return self
 
     def __exit__(self, *_):
-        for process in reversed(self._processes):
-            process.terminate()
-        for process in self._processes:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(reversed(self._processes))

@@ -1,10 +1,9 @@
 """The stages, each a process with a name that its group keeps over a restart."""
 
 import os
-import signal
 import subprocess
 
-from .process import STOP_SECONDS, open_handles, resident_mib
+from .process import end, open_handles, resident_mib
 from .scenarios import STAGES, hub_stages
 
 REPLICA = ("--replica", "soak")
@@ -49,13 +48,6 @@ class Stages:
                 for name, process in self._running.items()}
 
     def stop(self):
-        """SIGTERM to all, and SIGKILL to those that stay."""
-        for process in self._running.values():
-            process.send_signal(signal.SIGTERM)
-        for process in self._running.values():
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """Ends all that run."""
+        end(self._running.values())
         self._log.close()

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     broker::{BrokerError, Reader, StartAt},
-    codec::arrow_ipc::{self, Table},
+    codec::arrow_ipc::{Table, list_shown},
     record::{Record, Topic},
 };
 
@@ -117,7 +117,7 @@ impl ShownRecord {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (value, encoding) = match record.value() {
             None => (Value::Null, "none"),
-            Some(bytes) if let Some(rows) = rows_of(bytes) => (rows, "arrow"),
+            Some(bytes) if let Some(rows) = list_shown(bytes) => (rows, "arrow"),
             Some(bytes) => match (serde_json::from_slice(bytes), std::str::from_utf8(bytes)) {
                 (Ok(value), _) => (value, "json"),
                 (_, Ok(text)) => (text.into(), "text"),
@@ -138,13 +138,6 @@ impl ShownRecord {
             encoding,
         }
     }
-}
-
-/// Of a record that holds many rows.
-fn rows_of(value: &[u8]) -> Option<Value> {
-    let rows =
-        arrow_ipc::is_stream(value).then(|| arrow_ipc::rows_as_json(value).ok()).flatten()?;
-    serde_json::from_str(&format!("[{}]", rows.join(","))).ok()
 }
 
 /// Where reading begins.

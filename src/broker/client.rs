@@ -65,10 +65,7 @@ impl Broker {
                 answer => break answer?,
             }
         };
-        match metadata.topics().first().map(|found| found.partitions().len()) {
-            None | Some(0) => Err(BrokerError::TopicMissing { topic: topic.clone() }),
-            Some(partitions) => Ok(partitions),
-        }
+        partitions_in(&metadata, topic)
     }
 
     pub(super) fn metadata(
@@ -96,6 +93,14 @@ impl Broker {
             ) => BrokerError::Unreachable { bootstrap: self.config.bootstrap.clone(), source },
             _ => BrokerError::of("ask the broker for its topics", source),
         }
+    }
+}
+
+/// How many partitions a topic has that was asked for alone.
+pub(super) fn partitions_in(metadata: &Metadata, topic: &Topic) -> Result<usize, BrokerError> {
+    match metadata.topics().first().map(|found| found.partitions().len()) {
+        None | Some(0) => Err(BrokerError::TopicMissing { topic: topic.clone() }),
+        Some(partitions) => Ok(partitions),
     }
 }
 

@@ -66,28 +66,35 @@ pub struct OutPack {
 impl OutBatch {
     /// Every record to send. Without packs they come in the order of the input records.
     pub fn records(&self) -> impl Iterator<Item = OutRow<'_>> {
+        self.sent().map(|(_, row)| row)
+    }
+
+    /// Every record to send, with the index of its input record.
+    fn sent(&self) -> impl Iterator<Item = (u32, OutRow<'_>)> {
         let trace = self.trace.as_ref().map(<[u8; 55]>::as_slice);
         let packs = self.packs.iter().flatten().map(move |pack| {
             let input = self.block.record(pack.record as usize);
             let value = pack.value.map(|index| self.rows.row(index as usize));
-            OutRow {
+            let row = OutRow {
                 key: if value.is_none() { input.key() } else { None },
                 value,
                 partition: pack.partition,
                 timestamp: pack.timestamp,
                 headers: pack.headers(input).traced(trace),
-            }
+            };
+            (pack.record, row)
         });
         let rows = self.order().filter(|_| self.packs.is_none()).map(move |(row, origin)| {
             let input = self.block.record(origin as usize);
             let headers = row.and_then(|row| self.set.headers(row, input));
-            OutRow {
+            let row = OutRow {
                 key: row.map_or(input.key(), |row| self.set.key(row, input.key())),
                 value: row.map(|row| self.rows.row(row)),
                 partition: None,
                 timestamp: row.and_then(|row| self.set.timestamp(row)).or(input.timestamp()),
                 headers: headers.unwrap_or_else(|| OutHeaders::kept(input.headers())).traced(trace),
-            }
+            };
+            (origin, row)
         });
         packs.chain(rows)
     }
@@ -105,22 +112,7 @@ impl OutBatch {
     /// For each record that it sends, the index of its input record, and the
     /// bytes of its key, value and headers.
     pub fn sizes(&self) -> impl Iterator<Item = (u32, usize)> {
-        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
-        let packs = self.packs.iter().flatten().map(move |pack| {
-            let input = self.block.record(pack.record as usize);
-            let value = pack.value.map(|index| self.rows.row(index as usize).len());
-            let parts = value.unwrap_or_else(|| length(input.key()));
-            (pack.record, parts + pack.headers(input).size())
-        });
-        let rows = self.order().filter(|_| self.packs.is_none()).map(move |(row, origin)| {
-            let input = self.block.record(origin as usize);
-            let key = row.map_or(input.key(), |row| self.set.key(row, input.key()));
-            let value = row.map_or(0, |row| self.rows.row(row).len());
-            let headers = row.and_then(|row| self.set.headers(row, input));
-            let headers = headers.map_or_else(|| input.headers_size(), OutHeaders::size);
-            (origin, length(key) + value + headers)
-        });
-        packs.chain(rows)
+        self.sent().map(|(record, row)| (record, row.size()))
     }
 
     /// The row's index, or `None` for a tombstone, and the index of its input record.
@@ -158,6 +150,14 @@ pub struct OutRow<'a> {
     /// Milliseconds since the epoch; `None` for now.
     pub timestamp: Option<i64>,
     pub headers: OutHeaders<'a>,
+}
+
+impl OutRow<'_> {
+    /// Bytes of key, value and headers.
+    fn size(self) -> usize {
+        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        length(self.key) + length(self.value) + self.headers.size()
+    }
 }
 
 /// One record to send.

@@ -13,7 +13,10 @@ use rdkafka::{
     message::Headers,
 };
 
-use super::{Broker, BrokerError, client::QuietConsumer};
+use super::{
+    Broker, BrokerError,
+    client::{QuietConsumer, partitions_in},
+};
 use crate::record::{Block, Topic};
 
 /// Where to begin in each partition.
@@ -113,10 +116,7 @@ impl Reader {
             .client
             .fetch_metadata(Some(&self.topic), TIMEOUT)
             .map_err(|source| broker.unreachable(source))?;
-        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-        if partitions == 0 {
-            return Err(BrokerError::TopicMissing { topic: self.topic.clone() });
-        }
+        let partitions = partitions_in(&metadata, &self.topic)?;
         let fail = |source| BrokerError::of("find the place to read from", source);
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions as i32 {

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::{CliError, context::Context, dlq_lineage, dlq_replay, inspect, output};
 use crate::{
     broker::{Admin, Broker},
+    codec::arrow_ipc::rows_shown,
     dead_letter::{
         self, ListOptions,
         queue::{self, Entry},
@@ -149,9 +150,9 @@ fn text(context: &Context, record: &Record<'_>, hex: bool) -> String {
         return inspect::as_json(record);
     }
     // Bytes that are no text would lose what they are.
-    let is_text = record.value().is_none_or(|value| {
-        std::str::from_utf8(value).is_ok() || inspect::rows_of(value).is_some()
-    });
+    let is_text = record
+        .value()
+        .is_none_or(|value| std::str::from_utf8(value).is_ok() || rows_shown(value).is_some());
     if is_text && !hex {
         return inspect::as_text(record);
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{CliError, context::Context, output, signals};
 use crate::{
     broker::{Reader, StartAt},
-    codec::arrow_ipc,
+    codec::arrow_ipc::{list_shown, rows_shown},
     record::{Record, Topic},
     runtime::Shutdown,
 };
@@ -62,7 +62,7 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<(), CliError>
 
 pub(super) fn as_text(record: &Record<'_>) -> String {
     let mut text = head(record);
-    match record.value().map(|value| rows_of(value).ok_or(value)) {
+    match record.value().map(|value| rows_shown(value).ok_or(value)) {
         None => text.push_str("\n  (tombstone)"),
         Some(Ok(rows)) => rows.iter().for_each(|row| {
             let _ = write!(text, "\n  {row}");
@@ -72,11 +72,6 @@ pub(super) fn as_text(record: &Record<'_>) -> String {
         }
     }
     text
-}
-
-/// Of a record that holds many rows, as JSON.
-pub(super) fn rows_of(value: &[u8]) -> Option<Vec<String>> {
-    arrow_ipc::is_stream(value).then(|| arrow_ipc::rows_as_json(value).ok()).flatten()
 }
 
 /// All of a record but its value.
@@ -99,10 +94,7 @@ pub(super) fn head(record: &Record<'_>) -> String {
 
 pub(super) fn as_json(record: &Record<'_>) -> String {
     let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
-    let json = |value: &[u8]| match rows_of(value) {
-        Some(rows) => serde_json::from_str(&format!("[{}]", rows.join(","))).ok(),
-        None => serde_json::from_slice(value).ok(),
-    };
+    let json = |value: &[u8]| list_shown(value).or_else(|| serde_json::from_slice(value).ok());
     let value =
         record.value().map_or(Value::Null, |value| json(value).unwrap_or_else(|| text(value)));
     let headers: Vec<Value> = record

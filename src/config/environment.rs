@@ -126,6 +126,15 @@ fn path_of_variable(name: &str, defaults: &Value) -> Vec<String> {
 }
 
 #[cfg(test)]
+impl<'a> Variable<'a> {
+    /// As the process has them.
+    pub(super) fn of_process(variables: &[(&'a str, &'a str)]) -> Vec<Self> {
+        let origin = |name: &str| Origin::Environment(name.to_owned());
+        variables.iter().map(|(name, value)| Self { name, value, origin: origin(name) }).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
@@ -137,14 +146,7 @@ mod tests {
             "forward": {"backends": {}},
             "stage": {"batch": {"records_max": 1}},
         });
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| Variable {
-                name,
-                value,
-                origin: Origin::Environment((*name).to_owned()),
-            })
-            .collect();
+        let variables = Variable::of_process(variables);
         let settings = settings(&variables, &defaults, &mut Vec::new());
         settings.into_iter().map(|setting| (setting.path.join(" "), setting.value)).collect()
     }

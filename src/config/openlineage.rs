@@ -228,14 +228,7 @@ mod tests {
     /// The settings that variables make, and the problems.
     fn of(variables: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let mut problems = Vec::new();
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| Variable {
-                name,
-                value,
-                origin: Origin::Environment((*name).to_owned()),
-            })
-            .collect();
+        let variables = Variable::of_process(variables);
         let tree = of_variables(&variables, &mut problems);
         let settings = tree
             .map(|tree| transport::settings(&tree, Untyped::Allowed, &mut problems))

@@ -266,14 +266,10 @@ impl<'a> Record<'a> {
             return unpacked.sizes[self.index] as usize;
         }
         let length = |range: &Range<u32>| range.len();
+        let headers = self.headers().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
         self.slot.value.as_ref().map_or(0, length)
             + self.slot.key.as_ref().map_or(0, length)
-            + self.headers_size()
-    }
-
-    /// Bytes of the headers' names and values.
-    pub fn headers_size(&self) -> usize {
-        self.headers().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum()
+            + headers.sum::<usize>()
     }
 
     fn part(&self, range: &Range<u32>) -> &'a [u8] {

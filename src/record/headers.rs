@@ -13,6 +13,9 @@ pub const REPLAY_HEADER: &str = "lineage-hub-replay";
 /// The W3C trace context that a record carries from stage to stage.
 pub const TRACE_HEADER: &str = "traceparent";
 
+/// Headers that say something of a whole record, whatever its rows are.
+pub const OF_THE_RECORD: [&str; 3] = [RUN_HEADER, TRACE_HEADER, REPLAY_HEADER];
+
 /// Headers to be sent with a record, or those of one that came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderBytes(Vec<u8>);

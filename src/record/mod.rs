@@ -10,7 +10,9 @@ mod partition;
 mod rows;
 
 pub use block::{Block, Record, RowParts, SharedParts};
-pub use headers::{HeaderBytes, HeaderIter, REPLAY_HEADER, RUN_HEADER, TRACE_HEADER};
+pub use headers::{
+    HeaderBytes, HeaderIter, OF_THE_RECORD, REPLAY_HEADER, RUN_HEADER, TRACE_HEADER,
+};
 pub use partition::partition_of;
 pub use rows::EncodedRows;
 

@@ -15,7 +15,7 @@ use crate::{
         arrow_ipc::{self, Decoded, encode_row},
         json::{self, DecodeConfig},
     },
-    record::{Block, REPLAY_HEADER, RUN_HEADER, Record, Recovery, RowParts, TRACE_HEADER, Topic},
+    record::{Block, OF_THE_RECORD, Record, Recovery, RowParts, Topic},
 };
 
 /// What a record of the input topic is.
@@ -146,9 +146,7 @@ fn push_rows(rows: &mut Block, record: &Record<'_>, decoded: &Decoded) {
     if parts.has_keys() {
         shared.drop_key();
     }
-    let of_the_record = |(name, _): &(&str, Option<&[u8]>)| {
-        [RUN_HEADER, TRACE_HEADER, REPLAY_HEADER].contains(name)
-    };
+    let of_the_record = |(name, _): &(&str, Option<&[u8]>)| OF_THE_RECORD.contains(name);
     for row in 0..came.num_rows() {
         let own = RowParts { key: parts.key(row), timestamp: parts.timestamp(row) };
         let headers =

@@ -55,7 +55,7 @@ pub(super) async fn answer(
     let served = versions_of(api).ok_or(Refused::UnknownApi(key))?;
     if version < served.min || version > served.max {
         if api == ApiKey::ApiVersions {
-            return too_new_for_us(&request).map(|answer| Some(answer.into()));
+            return too_new_for_us(&request).map(Some);
         }
         return Err(Refused::Version(api, version));
     }
@@ -76,7 +76,7 @@ pub(super) async fn answer(
 }
 
 /// A client newer than this broker learns the versions from an answer of version 0.
-fn too_new_for_us(request: &[u8]) -> Result<BytesMut, Refused> {
+fn too_new_for_us(request: &[u8]) -> Result<Answer, Refused> {
     let Some(id) = request.get(4..8) else { return Err(Refused::NoHeader) };
     let correlation_id = i32::from_be_bytes([id[0], id[1], id[2], id[3]]);
     let response: ApiVersionsResponse = api::cluster::supported_versions()
@@ -142,7 +142,7 @@ where
     let Incoming { key, correlation_id, call, .. } = incoming;
     let version = call.version;
     let response = handler(call, request).await;
-    encode(key, version, correlation_id, &response).map(|answer| Some(answer.into()))
+    encode(key, version, correlation_id, &response).map(Some)
 }
 
 async fn run_fetch(mut incoming: Incoming) -> Result<Option<Answer>, Refused> {
@@ -164,7 +164,7 @@ async fn run_produce(mut incoming: Incoming) -> Result<Option<Answer>, Refused> 
     if is_silent {
         return Ok(None);
     }
-    encode(key, version, correlation_id, &response).map(|answer| Some(answer.into()))
+    encode(key, version, correlation_id, &response).map(Some)
 }
 
 async fn run_list_offsets_v0(mut incoming: Incoming) -> Result<Option<Answer>, Refused> {
@@ -186,7 +186,7 @@ fn encode<R: Encodable + HeaderVersion>(
     version: i16,
     correlation_id: i32,
     response: &R,
-) -> Result<BytesMut, Refused> {
+) -> Result<Answer, Refused> {
     let failed = |error: &dyn std::fmt::Display| Refused::Encode(key, format!("{error:#}"));
     let header = ResponseHeader::default().with_correlation_id(correlation_id);
     let header_version = R::header_version(version);
@@ -198,7 +198,7 @@ fn encode<R: Encodable + HeaderVersion>(
     response.encode(&mut bytes, version).map_err(|error| failed(&error))?;
     let length = (bytes.len() - 4) as u32;
     bytes[..4].copy_from_slice(&length.to_be_bytes());
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 #[cfg(test)]

@@ -11,10 +11,8 @@ import time
 
 from .. import drive, measure, report
 from ..embedded import broker_of
-from ..hub_project import DEAD_LETTERS, OUTPUTS
 from ..process import Processes
-from ..scenarios import Run, hub_scaled, need
-from ..workload import PARTITIONS
+from ..scenarios import hub_scaled, need
 
 LOOK_SECONDS = 0.1
 
@@ -72,8 +70,7 @@ def goal(result):
 
 def _one(options, broker, data, rate, interval):
     with measure.place(broker, data) as (prefix, folder):
-        one = Run(prefix, folder, broker.bootstrap, drive.Input(prefix + "raw", PARTITIONS))
-        broker.create([one.workload.topic, *map(one.topic, (*OUTPUTS, DEAD_LETTERS))], PARTITIONS)
+        one = drive.place(broker, prefix, folder)
         launch = hub_scaled(1, {"STAGE__COMMIT__INTERVAL": f"{interval}ms"})(options.paths, one)
         processes = Processes(launch.commands, dict(os.environ) | launch.environment, data / "latency.log")
         try:

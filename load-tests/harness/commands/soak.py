@@ -7,11 +7,9 @@ import time
 from .. import drive, faults, measure, report
 from ..embedded import broker_of
 from ..growth import Point, judge
-from ..hub_project import DEAD_LETTERS, OUTPUTS
 from ..process import open_handles, resident_mib
-from ..scenarios import STAGES, Run, need
+from ..scenarios import STAGES, need
 from ..stages import Stages
-from ..workload import PARTITIONS
 
 LOOK_SECONDS = 0.1
 # So that the broker holds no more at the end than in the middle: from two minutes on.
@@ -39,9 +37,7 @@ def run(options):
     print(f"seed {seed}: {len(planned)} kills in {seconds} s", file=sys.stderr)
     data = measure.data_folder()
     with broker_of(options, data) as broker, measure.place(broker, data) as (prefix, folder):
-        one = Run(prefix, folder, broker.bootstrap, drive.Input(prefix + "raw", PARTITIONS))
-        topics = [one.workload.topic, *map(one.topic, (*OUTPUTS, DEAD_LETTERS))]
-        broker.create(topics, PARTITIONS, TOPIC_CONFIG)
+        one = drive.place(broker, prefix, folder, TOPIC_CONFIG)
         stages = Stages(options.paths, one, data / "soak.log")
         try:
             stages.apply_topics()

@@ -31,5 +31,5 @@ pub use encode::{Encoder, encode_row};
 pub use error::DecodeError;
 pub use guard::UNPACKED_BYTES_MAX;
 pub use parts::Parts;
-pub use show::{is_stream, rows_as_json};
+pub use show::{is_stream, list_shown, rows_as_json, rows_shown};
 pub use table::Table;

@@ -14,14 +14,13 @@ use arrow::{
 };
 
 use super::Keep;
-use crate::record::{REPLAY_HEADER, RUN_HEADER, TRACE_HEADER};
+use crate::record::OF_THE_RECORD;
 
-const KEY: &str = "_key";
-const TIMESTAMP: &str = "_timestamp";
+pub(super) const KEY: &str = "_key";
+pub(super) const TIMESTAMP: &str = "_timestamp";
 const HEADERS: &str = "_headers";
 
-/// Headers of the whole record, not of a row: all its rows are of one run.
-const OF_THE_RECORD: [&str; 3] = [RUN_HEADER, TRACE_HEADER, REPLAY_HEADER];
+const UTC: &str = "+00:00";
 
 /// The columns that were there, of those that keep something.
 #[derive(Debug, Clone, Default)]
@@ -146,9 +145,7 @@ impl PartsBuilder {
     /// In the order of [`fields`].
     pub(super) fn finish(self) -> Vec<ArrayRef> {
         let keys = self.keys.map(|mut keys| Arc::new(keys.finish()) as ArrayRef);
-        let times = self.timestamps.map(|times| {
-            Arc::new(TimestampMillisecondArray::from(times).with_timezone("+00:00")) as ArrayRef
-        });
+        let times = self.timestamps.map(timestamps);
         let headers = self.headers.map(|mut maps| Arc::new(maps.finish()) as ArrayRef);
         [keys, times, headers].into_iter().flatten().collect()
     }
@@ -162,8 +159,13 @@ pub(super) fn fields(keep: Keep) -> impl Iterator<Item = Field> {
     [key, timestamp, headers].into_iter().flatten()
 }
 
-fn timestamp_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Millisecond, Some("+00:00".into()))
+/// Milliseconds since the epoch, as a column of [`timestamp_type`].
+pub(super) fn timestamps(values: Vec<Option<i64>>) -> ArrayRef {
+    Arc::new(TimestampMillisecondArray::from(values).with_timezone(UTC))
+}
+
+pub(super) fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()))
 }
 
 /// As [`MapBuilder`] makes it.

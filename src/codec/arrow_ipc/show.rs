@@ -1,11 +1,23 @@
 //! Rows for people to read.
 
+use serde_json::Value;
+
 use super::{DecodeError, decode, parts};
 use crate::{codec::json, record::EncodedRows};
 
 /// Whether a record's bytes begin as an Arrow IPC stream does, and no text can.
 pub fn is_stream(record: &[u8]) -> bool {
     record.starts_with(&[0xff; 4])
+}
+
+/// The rows of a record where it is a stream that can be read, as JSON each.
+pub fn rows_shown(record: &[u8]) -> Option<Vec<String>> {
+    is_stream(record).then(|| rows_as_json(record).ok()).flatten()
+}
+
+/// As [`rows_shown`], in one list.
+pub fn list_shown(record: &[u8]) -> Option<Value> {
+    serde_json::from_str(&format!("[{}]", rows_shown(record)?.join(","))).ok()
 }
 
 /// The rows of a record as JSON, whatever its schema is; what they keep of their

@@ -3,20 +3,15 @@
 use std::{mem, sync::Arc};
 
 use arrow::{
-    array::{
-        ArrayRef, BinaryBuilder, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray,
-    },
+    array::{ArrayRef, BinaryBuilder, Int32Array, Int64Array, RecordBatch},
     compute::concat_batches,
-    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
     ipc::writer::IpcWriteOptions,
 };
 
-use super::{Decoder, encode::write, is_stream};
+use super::{Decoder, encode::write, is_stream, parts};
 use crate::{codec::json, record::Record};
-
-/// What the columns are called that say where a row stands.
-const PLACES: [&str; 4] = ["_partition", "_offset", "_timestamp", "_key"];
 
 /// Collects records of a topic, JSON or Arrow as their bytes say.
 pub struct Table {
@@ -95,11 +90,10 @@ impl Table {
     pub fn finish(mut self) -> Result<Vec<u8>, ArrowError> {
         self.settle();
         let rows = concat_batches(self.arrow.schema(), &mem::take(&mut self.batches))?;
-        let timestamps = TimestampMillisecondArray::from(self.timestamps).with_timezone("+00:00");
         let places: [ArrayRef; 4] = [
             Arc::new(Int32Array::from(self.partitions)),
             Arc::new(Int64Array::from(self.offsets)),
-            Arc::new(timestamps),
+            parts::timestamps(self.timestamps),
             Arc::new(self.keys.finish()),
         ];
         let columns = rows.columns().iter().cloned().chain(places).collect();
@@ -110,16 +104,14 @@ impl Table {
     }
 }
 
+/// The fields, then the columns that say where a row stands.
 fn with_places(schema: &SchemaRef) -> SchemaRef {
-    let types = [
-        (DataType::Int32, false),
-        (DataType::Int64, false),
-        (DataType::Timestamp(TimeUnit::Millisecond, Some("+00:00".into())), true),
-        (DataType::Binary, true),
+    let places = [
+        Field::new("_partition", DataType::Int32, false),
+        Field::new("_offset", DataType::Int64, false),
+        Field::new(parts::TIMESTAMP, parts::timestamp_type(), true),
+        Field::new(parts::KEY, DataType::Binary, true),
     ];
-    let places = PLACES
-        .iter()
-        .zip(types)
-        .map(|(name, (data_type, nullable))| Arc::new(Field::new(*name, data_type, nullable)));
-    Arc::new(Schema::new(schema.fields().iter().cloned().chain(places).collect::<Vec<_>>()))
+    let fields = schema.fields().iter().cloned().chain(places.map(Arc::new));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
