@@ -150,7 +150,6 @@ enum Command {
 
 /// Parses the arguments and runs what they say.
 fn main(hub: Hub) -> ExitCode {
-    crate::runtime::bound_arenas();
     let cli = Cli::parse();
     match run(cli, hub) {
         Ok(()) => ExitCode::SUCCESS,
