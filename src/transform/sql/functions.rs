@@ -8,7 +8,7 @@ use std::{
 
 use datafusion_expr::{HigherOrderUDF, ScalarUDF};
 
-use super::{clock, masking, sum};
+use super::{cardinality, clock, masking, sum};
 
 /// Functions whose result does not show what went in.
 const MASKING: [&str; 8] =
@@ -40,8 +40,10 @@ impl Default for Functions {
                 functions.higher_order.insert(name, Arc::clone(&function));
             }
         }
-        // After theirs: ours replace a clock that stands still and sums that lose digits.
-        let ours = [clock::functions(), masking::functions(), vec![sum::function()]];
+        // After theirs: ours replace a clock that stands still, sums that lose digits
+        // and a count of what is known.
+        let lists = vec![sum::function(), cardinality::function()];
+        let ours = [clock::functions(), masking::functions(), lists];
         for function in ours.into_iter().flatten() {
             functions.add(Arc::new(function));
         }

@@ -22,6 +22,7 @@
 //!
 //! State between batches.
 
+mod cardinality;
 mod clock;
 mod compile;
 mod context;
