@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{HeaderIter, Position, REPLAY_HEADER, RUN_HEADER, TRACE_HEADER, Topic, headers};
+use super::{HeaderIter, Position, REPLAY_HEADER, RUN_HEADER, Room, TRACE_HEADER, Topic, headers};
 
 /// What a poll took from one partition, in the order of its offsets.
 ///
@@ -66,6 +66,17 @@ impl Block {
         Self { topic, partition, bytes: Vec::new(), slots: Vec::new(), unpacked: None }
     }
 
+    /// As [`Block::new`], with room for records.
+    pub fn with_room(topic: Topic, partition: i32, room: Room) -> Self {
+        let (bytes, slots) = room.vecs();
+        Self { bytes, slots, ..Self::new(topic, partition) }
+    }
+
+    /// What it takes to hold it.
+    pub fn room(&self) -> Room {
+        Room::new(self.slots.len(), self.bytes.len())
+    }
+
     /// An empty block for the rows of this one's records: as this one in all else.
     #[must_use]
     pub fn rows_of(&self) -> Self {
@@ -122,8 +133,12 @@ impl Block {
         self.slots.push(Slot { offset, timestamp: timestamp.unwrap_or(-1), value, key, headers });
     }
 
-    /// Takes over key, timestamp and headers of a record whose rows follow.
-    pub fn share(&mut self, record: &Record<'_>) -> SharedParts {
+    /// Takes over key, timestamp and headers of a record of so many rows, which follow.
+    pub fn share(&mut self, record: &Record<'_>, rows: usize) -> SharedParts {
+        self.slots.reserve(rows);
+        if let Some(unpacked) = &mut self.unpacked {
+            unpacked.sizes.reserve(rows);
+        }
         let key = record.key().map(|key| self.append(key));
         let headers = self.append(record.part(&record.slot.headers));
         let Slot { offset, timestamp, .. } = *record.slot;
@@ -157,7 +172,7 @@ impl Block {
 
     /// Appends a record as it came, which has no rows: malformed, or a tombstone.
     pub fn push_whole(&mut self, record: &Record<'_>) {
-        let mut shared = self.share(record);
+        let mut shared = self.share(record, 1);
         shared.slot.value = record.value().map(|value| self.append(value));
         self.push_slot(shared.slot, shared.size);
     }
@@ -309,7 +324,7 @@ mod tests {
         packed.push(10, Some(13), None, Some(b"no rows"), []);
 
         let mut rows = packed.rows_of();
-        let mut shared = rows.share(&packed.record(0));
+        let mut shared = rows.share(&packed.record(0), 2);
         rows.push_row(&mut shared, RowParts::default(), None::<HeaderIter<'_>>);
         let own = RowParts { key: Some(b"own"), timestamp: Some(5) };
         rows.push_row(&mut shared, own, Some([("h", Some(&b"1"[..]))]));

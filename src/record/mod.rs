@@ -7,6 +7,7 @@
 mod block;
 mod headers;
 mod partition;
+mod room;
 mod rows;
 
 pub use block::{Block, Record, RowParts, SharedParts};
@@ -14,6 +15,7 @@ pub use headers::{
     HeaderBytes, HeaderIter, OF_THE_RECORD, REPLAY_HEADER, RUN_HEADER, TRACE_HEADER,
 };
 pub use partition::partition_of;
+pub use room::Room;
 pub use rows::EncodedRows;
 
 use std::{fmt, str::FromStr, sync::Arc};

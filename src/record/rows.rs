@@ -1,5 +1,7 @@
 //! Encoded rows: one buffer, and where each row ends.
 
+use super::Room;
+
 /// Values to send, back to back; row `i` is a slice of the one buffer.
 #[derive(Debug, Clone, Default)]
 pub struct EncodedRows {
@@ -8,6 +10,16 @@ pub struct EncodedRows {
 }
 
 impl EncodedRows {
+    pub fn with_room(room: Room) -> Self {
+        let (bytes, ends) = room.vecs();
+        Self { bytes, ends }
+    }
+
+    /// What it takes to hold them.
+    pub fn room(&self) -> Room {
+        Room::new(self.ends.len(), self.bytes.len())
+    }
+
     /// The buffer to write the next row into; [`EncodedRows::end_row`] closes it.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes

@@ -142,7 +142,7 @@ fn unpack(
 /// A row that keeps nothing has what its record has; run and trace are the record's.
 fn push_rows(rows: &mut Block, record: &Record<'_>, decoded: &Decoded) {
     let Decoded { came, parts, .. } = decoded;
-    let mut shared = rows.share(record);
+    let mut shared = rows.share(record, came.num_rows());
     if parts.has_keys() {
         shared.drop_key();
     }

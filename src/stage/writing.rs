@@ -9,7 +9,7 @@ use crate::{
         arrow_ipc::{self, ArrowConfig},
         json::{EncodeConfig, EncodeError, Encoder},
     },
-    record::{EncodedRows, Topic},
+    record::{EncodedRows, Room, Topic},
     transform::{Output, Setters},
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Writing {
     value: Option<Vec<usize>>,
     /// With the topic's key field as the key.
     setters: Setters,
+    /// What the last rows took.
+    room: Room,
 }
 
 enum Encoding {
@@ -76,7 +78,7 @@ impl Writing {
         let value = (!setters.is_empty()).then(|| setters.value_columns(output.fields().len()));
         let field = key.and_then(|name| output.index_of(name).ok());
         setters.key = setters.key.or(field);
-        Ok(Self { encoding, record_bytes_max, value, setters })
+        Ok(Self { encoding, record_bytes_max, value, setters, room: Room::default() })
     }
 
     /// The columns of the value.
@@ -88,15 +90,19 @@ impl Writing {
     }
 
     /// The rows as they go out, and those that cannot.
-    pub(super) fn write(&self, work: &Work, output: &Output) -> Result<(Written, Bad), StageError> {
+    pub(super) fn write(
+        &mut self,
+        work: &Work,
+        output: &Output,
+    ) -> Result<(Written, Bad), StageError> {
         let origins = work.origins(output);
         let value = self.value(&output.batch)?;
         let column = |index: Option<usize>| index.map(|index| output.batch.column(index));
         let Setters { key, timestamp, headers } = self.setters;
         let set =
             SetParts::new(column(key), column(timestamp), column(headers)).map_err(unplanned)?;
-        let mut rows = EncodedRows::default();
-        match &self.encoding {
+        let mut rows = EncodedRows::with_room(self.room);
+        let (packs, bad) = match &self.encoding {
             Encoding::Json(encoder) => {
                 let mut bad = encoder.encode(&value, &mut rows);
                 if key.is_some() || headers.is_some() {
@@ -106,13 +112,15 @@ impl Writing {
                         (0..rows.len()).filter(|&row| rows.row(row).len() + set.size(row) > limit);
                     bad.extend(large.map(|row| (row, EncodeError::TooLarge { limit })));
                 }
-                Ok((Written { rows, set, origins, packs: None }, bad))
+                (None, bad)
             }
             Encoding::Arrow(packing) => {
                 let (packs, bad) =
                     packing.pack(work, &value, &set, &origins, &mut rows).map_err(unplanned)?;
-                Ok((Written { rows, set, origins, packs: Some(packs) }, bad))
+                (Some(packs), bad)
             }
-        }
+        };
+        self.room = rows.room();
+        Ok((Written { rows, set, origins, packs }, bad))
     }
 }

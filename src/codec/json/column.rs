@@ -131,12 +131,12 @@ impl Bytes {
     }
 }
 
-/// Takes a buffer and leaves an empty one with room for as much: the next batch
-/// is most likely of that size. The capacity is let go, or one huge record
-/// would make every later batch as large.
+/// Takes a buffer and leaves an empty one with room for as much and an eighth more:
+/// the next batch is most likely of about that size. The capacity is let go, or one
+/// huge record would make every later batch as large.
 fn take<T>(buffer: &mut Vec<T>) -> Vec<T> {
     let length = buffer.len();
-    std::mem::replace(buffer, Vec::with_capacity(length))
+    std::mem::replace(buffer, Vec::with_capacity(length + length / 8))
 }
 
 impl Column {
