@@ -6,49 +6,28 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    consumer::{self, BaseConsumer, Consumer, ConsumerContext},
+    Message as _, Offset, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
-    message::Headers,
+    topic_partition_list::TopicPartitionListElem,
 };
 
-use super::{Broker, BrokerError, context, transactional::Group};
-use crate::record::{Block, Topic};
+use super::{
+    Broker, BrokerError,
+    fetched::{Fetch, Fetched},
+    membership::{GroupContext, Rebalance, RevokeHook},
+    transactional::Group,
+};
+use crate::record::{Block, Room, Topic};
 
-/// A change of the partitions that this member holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rebalance {
-    Assigned(Vec<i32>),
-    /// `settled`: all that was under way is committed or aborted. Otherwise it is
-    /// a loss: nothing that was read before may be committed any more, and commits
-    /// fail until [`super::Produce::allow_commits`].
-    Revoked {
-        partitions: Vec<i32>,
-        settled: bool,
-    },
-}
-
-/// How partitions go.
-#[derive(Debug, Clone, Copy)]
-pub enum Revocation<'a> {
-    /// Nobody else has them before this member has given them up.
-    Asked(&'a [i32]),
-    /// This member was thought dead: others may have them already.
-    Lost(&'a [i32]),
-}
-
-/// Called inside `poll` before partitions are given up; answers whether all
-/// that was under way is settled.
-pub type RevokeHook = Box<dyn Fn(Revocation<'_>) -> bool + Send + Sync>;
+/// How often a consumer that waits for records looks for rebalances.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How to join the group.
 pub struct GroupOptions {
@@ -76,9 +55,13 @@ pub type Assignment = Vec<CommittedOffset>;
 
 /// A consumer of one topic in a group; reads committed records only.
 pub struct GroupConsumer {
+    /// Before the client: it must go first.
+    fetched: Arc<Fetched>,
     client: Arc<BaseConsumer<GroupContext>>,
     topic: Topic,
     paused: bool,
+    /// What the largest block of the last poll took.
+    room: Room,
 }
 
 impl GroupConsumer {
@@ -110,17 +93,16 @@ impl GroupConsumer {
         if let Some(name) = &options.static_member {
             config.set("group.instance.id", name);
         }
-        let context = GroupContext {
-            on_revoke: options.on_revoke,
-            rebalances: Mutex::new(Vec::new()),
-            losses: AtomicU64::new(0),
-        };
+        let context = GroupContext::new(options.topic.clone(), options.on_revoke);
         let client = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|source| BrokerError::Setup { source })?;
+        let fetched = Arc::new(Fetched::new(client.client()));
+        client.context().lead_into(Arc::downgrade(&fetched));
         client
             .subscribe(&[&*options.topic])
             .map_err(|source| BrokerError::of("subscribe to the input topic", source))?;
-        Ok(Self { client: Arc::new(client), topic: options.topic, paused: false })
+        let room = Room::default();
+        Ok(Self { fetched, client: Arc::new(client), topic: options.topic, paused: false, room })
     }
 
     /// What a transaction needs to commit this group's offsets.
@@ -138,27 +120,13 @@ impl GroupConsumer {
     ) -> Result<Vec<Rebalance>, BrokerError> {
         let (mut records, mut bytes) = (0, 0);
         let mut deadline = Instant::now() + limits.idle;
-        // The clock is read where nothing waits: for each record it would cost as
-        // much as the record's copy.
         let mut wait = Duration::ZERO;
+        let mut failure = None;
         while records < limits.records_max && bytes < limits.bytes_max {
-            match self.client.poll(wait) {
-                Some(Ok(message)) => {
-                    if records == 0 {
-                        deadline = deadline.min(Instant::now() + limits.linger);
-                    }
-                    wait = Duration::ZERO;
-                    bytes += message.payload_len() + message.key_len();
-                    records += 1;
-                    self.append(blocks, &message);
-                }
+            match self.client.poll(Duration::ZERO) {
+                None => {}
                 Some(Err(error)) => passing(error)?,
-                None => {
-                    wait = deadline.saturating_duration_since(Instant::now());
-                    if wait.is_zero() {
-                        break;
-                    }
-                }
+                Some(Ok(record)) => return Err(past_its_queue(record.partition())),
             }
             let changes = self.client.context().take_changes();
             if !changes.is_empty() {
@@ -168,25 +136,33 @@ impl GroupConsumer {
                 }
                 return Ok(changes);
             }
+            let (topic, room) = (&self.topic, self.room);
+            let taken =
+                self.fetched.take(limits.records_max - records, wait, |fetch| match fetch {
+                    Ok(fetch) => {
+                        bytes += append(blocks, topic, room, fetch);
+                        records += 1;
+                    }
+                    Err(error) => failure = failure.take().or(passing(error).err()),
+                });
+            if let Some(failure) = failure.take() {
+                return Err(failure);
+            }
+            wait = Duration::ZERO;
+            if records > 0 && records == taken {
+                deadline = deadline.min(Instant::now() + limits.linger);
+            }
+            if taken == 0 {
+                wait = deadline.saturating_duration_since(Instant::now()).min(LOOK);
+                if wait.is_zero() {
+                    break;
+                }
+            }
+        }
+        if records > 0 {
+            self.room = blocks.values().map(Block::room).fold(Room::default(), Room::max);
         }
         Ok(Vec::new())
-    }
-
-    fn append(&self, blocks: &mut BTreeMap<i32, Block>, message: &impl Message) {
-        let partition = message.partition();
-        let block =
-            blocks.entry(partition).or_insert_with(|| Block::new(self.topic.clone(), partition));
-        let headers = message
-            .headers()
-            .into_iter()
-            .flat_map(|headers| headers.iter().map(|header| (header.key, header.value)));
-        block.push(
-            message.offset(),
-            message.timestamp().to_millis(),
-            message.key(),
-            message.payload(),
-            headers,
-        );
     }
 
     /// What the group has committed for `partitions`, with the metadata beside it.
@@ -231,11 +207,7 @@ impl GroupConsumer {
             .client
             .assignment()
             .map_err(|source| BrokerError::of("read the assignment", source))?;
-        Ok(list
-            .elements()
-            .iter()
-            .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
-            .collect())
+        Ok(list.elements().iter().map(TopicPartitionListElem::partition).collect())
     }
 
     /// Goes back to the committed offsets; what was fetched ahead is forgotten.
@@ -251,11 +223,7 @@ impl GroupConsumer {
             list.add_partition_offset(&self.topic, committed.partition, offset).map_err(fail)?;
         }
         let answer = self.client.seek_partitions(list, timeout).map_err(fail)?;
-        answer
-            .elements()
-            .iter()
-            .try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
-            .map_err(fail)
+        answer.elements().iter().try_for_each(TopicPartitionListElem::error).map_err(fail)
     }
 
     /// Stops or resumes fetching; polling must go on, or the group drops this member.
@@ -284,6 +252,24 @@ impl GroupConsumer {
                 break;
             }
         }
+    }
+}
+
+/// Appends a record to its partition's block; the bytes of its key and value.
+fn append(blocks: &mut BTreeMap<i32, Block>, topic: &Topic, room: Room, fetch: Fetch<'_>) -> usize {
+    let partition = fetch.partition();
+    let new = || Block::with_room(topic.clone(), partition, room);
+    let block = blocks.entry(partition).or_insert_with(new);
+    let (key, value) = (fetch.key(), fetch.value());
+    block.push(fetch.offset(), fetch.timestamp(), key, value, fetch.headers());
+    key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)
+}
+
+/// Its block would be out of order.
+fn past_its_queue(partition: i32) -> BrokerError {
+    BrokerError::Refused {
+        action: "read the input topic",
+        reason: format!("a record of partition {partition} came past its queue"),
     }
 }
 
@@ -324,77 +310,5 @@ fn passing(error: KafkaError) -> Result<(), BrokerError> {
             Ok(())
         }
         _ => Err(BrokerError::of("read the input topic", error)),
-    }
-}
-
-/// Serves rebalances for [`GroupConsumer`].
-pub(super) struct GroupContext {
-    on_revoke: RevokeHook,
-    rebalances: Mutex<Vec<Rebalance>>,
-    /// How often partitions went while records of theirs were still under way.
-    /// Counted before the group learns that they are given up, so a commit that
-    /// does not see it still carries the old generation, which the group refuses
-    /// afterwards.
-    losses: AtomicU64,
-}
-
-impl GroupContext {
-    pub(super) fn losses(&self) -> u64 {
-        self.losses.load(Ordering::SeqCst)
-    }
-
-    fn count_loss(&self) {
-        self.losses.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn take_changes(&self) -> Vec<Rebalance> {
-        std::mem::take(&mut self.rebalances.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn note(&self, change: Rebalance) {
-        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push(change);
-    }
-}
-
-impl ClientContext for GroupContext {
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        context::log_line(level, fac, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        context::log_error(&error, reason);
-    }
-}
-
-impl ConsumerContext for GroupContext {
-    fn pre_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &consumer::Rebalance<'_>) {
-        let partitions = |list: &TopicPartitionList| {
-            list.elements()
-                .iter()
-                .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
-                .collect()
-        };
-        match rebalance {
-            consumer::Rebalance::Assign(list) => self.note(Rebalance::Assigned(partitions(list))),
-            consumer::Rebalance::Revoke(given_up) => {
-                let partitions: Vec<i32> = partitions(given_up);
-                let settled = if client.assignment_lost() {
-                    // Before the hook, which may wait: others commit by now.
-                    self.count_loss();
-                    (self.on_revoke)(Revocation::Lost(&partitions));
-                    false
-                } else {
-                    let settled = (self.on_revoke)(Revocation::Asked(&partitions));
-                    if !settled {
-                        self.count_loss();
-                    }
-                    settled
-                };
-                self.note(Rebalance::Revoked { partitions, settled });
-            }
-            consumer::Rebalance::Error(error) => {
-                tracing::debug!(target: "kafka", %error, "rebalance failed");
-            }
-        }
     }
 }

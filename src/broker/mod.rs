@@ -25,8 +25,10 @@ mod consumer;
 mod context;
 pub mod embedded;
 mod error;
+mod fetched;
 mod flush;
 pub mod groups;
+mod membership;
 mod produce;
 mod producer;
 mod pulse;
@@ -38,11 +40,9 @@ mod transactional;
 pub use admin::{Admin, ConfigEntry, GroupState, TopicDescription, TopicRequest};
 pub use client::Broker;
 pub use config::KafkaConfig;
-pub use consumer::{
-    Assignment, CommittedOffset, GroupConsumer, GroupOptions, PollLimits, Rebalance, Revocation,
-    RevokeHook,
-};
+pub use consumer::{Assignment, CommittedOffset, GroupConsumer, GroupOptions, PollLimits};
 pub use error::BrokerError;
+pub use membership::{Rebalance, Revocation, RevokeHook};
 pub use produce::{OffsetCommit, OutBatch, OutPack, OutRecord, OutRow, Produce};
 pub use producer::Producer;
 pub use pulse::Pulse;

@@ -16,8 +16,8 @@ use rdkafka::{
 };
 
 use super::{
-    Broker, BrokerError, OffsetCommit, OutBatch, OutRecord, OutRow, Produce,
-    consumer::GroupContext, context, flush,
+    Broker, BrokerError, OffsetCommit, OutBatch, OutRecord, OutRow, Produce, context, flush,
+    membership::GroupContext,
 };
 use crate::record::Topic;
 
