@@ -43,7 +43,7 @@ class Arguments(unittest.TestCase):
             ("forward --cases 30", "`30` is not MILLISECONDS:EVENTS"),
             ("soak --minutes -1", "`-1` is not a number above 0"),
             ("soak --minutes nan", "`nan` is not a number above 0"),
-            ("throughput --scenarios hub,spark", "no spark; there are hub, hub-arrow, hub-no-lineage"),
+            ("throughput --scenarios hub,spark", "no spark; there are hub, hub-arrow, hub-arrow-plain"),
             ("scale --sweeps rows", "no rows; there are replicas, batch, row"),
             ("", "SUBCOMMAND"),
         ):

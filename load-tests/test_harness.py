@@ -83,7 +83,7 @@ class HubProject(unittest.TestCase):
         self.assertNotIn("LogAppendTime", given)
 
     def test_arrow_stands_between_the_stages_and_not_at_the_ends(self):
-        hub_project.write(self.samples, self.project, "load.in", "r1.", 4, arrow=True)
+        hub_project.write(self.samples, self.project, "load.in", "r1.", 4, arrow="none")
         formats = {path.stem: "format: arrow\n" in path.read_text() for path in (self.project / "topics").iterdir()}
         self.assertEqual(formats, {
             "load.in": False, "r1.orders.extracted": True, "r1.orders.transformed": True, "r1.orders.loaded": False,

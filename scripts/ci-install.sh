@@ -12,7 +12,7 @@ package_of() {
     c++) echo g++ ;;
     ps) echo procps ;;
     go) echo golang-go ;;
-    make | curl | git | python3) echo "$1" ;;
+    make | curl | git | python3 | valgrind) echo "$1" ;;
     *)
       echo "ci-install.sh: no package is known for the command $1" >&2
       return 1
@@ -22,7 +22,7 @@ package_of() {
 
 # librdkafka is compiled with cc, c++ and make.
 wanted=("$@")
-[ $# -gt 0 ] || wanted=(cc c++ make java mvn ps git python3 go curl)
+[ $# -gt 0 ] || wanted=(cc c++ make java mvn ps git python3 go curl valgrind)
 
 packages=()
 for command in "${wanted[@]}"; do

@@ -16,11 +16,11 @@ class SampleError(Exception):
     """The samples are not what this module expects of them."""
 
 
-def write(samples, project, input_topic, prefix, partitions, arrow=False):
+def write(samples, project, input_topic, prefix, partitions, arrow=None):
     """Writes the project and returns the name of its pipeline.
 
     `samples` holds the `topics/` and `pipelines/` to derive from. `arrow`: what
-    only stages read has many rows a record.
+    only stages read has many rows a record, and is compressed so.
     """
     names = {INPUT: input_topic} | {name: prefix + name for name in OUTPUTS}
     pipeline = pipeline_name(prefix)
@@ -36,6 +36,7 @@ def write(samples, project, input_topic, prefix, partitions, arrow=False):
             text = _set(text, "compression", "lz4")
         if arrow and old in OUTPUTS[:-1]:
             text = _set(text, "format", "arrow")
+            text = _set(text, "compression", arrow)
         (project / "topics" / f"{new}.yaml").write_text(text, encoding="utf-8")
     text = _rename(_read(samples / "pipelines" / f"{PIPELINE}.yaml"), names)
     text = _set(text, "pipeline", pipeline)

@@ -60,7 +60,12 @@ def hub(paths, run):
 
 def hub_arrow(paths, run):
     """The hub as in `hub`, with Arrow records between the stages."""
-    return _hub(paths, run, lambda _: [["up", "--no-forward"]], arrow=True)
+    return _hub(paths, run, lambda _: [["up", "--no-forward"]], arrow="lz4")
+
+
+def hub_arrow_plain(paths, run):
+    """The hub as in `hub-arrow`, and what is between the stages is not compressed."""
+    return _hub(paths, run, lambda _: [["up", "--no-forward"]], arrow="none")
 
 
 def hub_no_lineage(paths, run):
@@ -98,7 +103,7 @@ def _settings(named):
     return {f"LINEAGE_HUB__{name}": value for name, value in named.items()}
 
 
-def _hub(paths, run, subcommands, arrow=False):
+def _hub(paths, run, subcommands, arrow=None):
     """The one place that knows the hub's command line."""
     project = run.folder / "project"
     orders = run.workload
@@ -154,6 +159,7 @@ def _kafka_streams(paths, run, threads):
 SCENARIOS = {
     "hub": hub,
     "hub-arrow": hub_arrow,
+    "hub-arrow-plain": hub_arrow_plain,
     "hub-no-lineage": hub_no_lineage,
     "hub-stages": hub_stages,
     "hub-stages-no-lineage": hub_stages_no_lineage,

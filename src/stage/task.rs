@@ -43,7 +43,7 @@ const OFFSETS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest that leaving the group may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes that librdkafka may fetch ahead for a task.
-const PREFETCH_BYTES: usize = 4 << 20;
+const PREFETCH_BYTES: usize = 2 << 20;
 
 /// What the task thread asks of the delivery thread. An epoch begins with each
 /// rewind; what is of an epoch that failed is dropped.
