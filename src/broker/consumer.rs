@@ -38,6 +38,9 @@ pub struct GroupOptions {
     pub session_timeout: Duration,
     /// Bytes that librdkafka may fetch ahead.
     pub prefetch_bytes: usize,
+    /// Most bytes of a partition in one answer of the broker, compressed; unpacked it
+    /// is several times as much, and is kept until the last of its records is taken.
+    pub fetch_bytes: usize,
     pub on_revoke: RevokeHook,
 }
 
@@ -68,6 +71,7 @@ impl GroupConsumer {
     pub fn join(broker: &Broker, options: GroupOptions) -> Result<Self, BrokerError> {
         let session = options.session_timeout.as_millis().to_string();
         let heartbeat = (options.session_timeout.as_millis() / 4).max(100).to_string();
+        let fetch = options.fetch_bytes.to_string();
         let prefetch = (options.prefetch_bytes / 1024).max(1024).to_string();
         let mut config = broker.client_config(&[
             ("group.id", &options.group),
@@ -80,9 +84,7 @@ impl GroupConsumer {
             ("heartbeat.interval.ms", &heartbeat),
             ("queued.max.messages.kbytes", &prefetch),
             ("queued.min.messages", "20000"),
-            // Of each partition in one answer, compressed; unpacked it is several times
-            // as much, and is kept until the last of its records is taken.
-            ("fetch.message.max.bytes", "262144"),
+            ("fetch.message.max.bytes", &fetch),
             ("fetch.wait.max.ms", "50"),
             ("fetch.error.backoff.ms", "50"),
             // Looks often whether the queue has room: the default of a second stalls.

@@ -325,6 +325,7 @@ mod tests {
                 static_member: None,
                 session_timeout: Duration::from_secs(10),
                 prefetch_bytes: 1 << 20,
+                fetch_bytes: 4 << 10,
                 on_revoke: Box::new(|_| true),
             },
         )

@@ -100,6 +100,7 @@ impl KafkaSource {
                 static_member: None,
                 session_timeout: SESSION_TIMEOUT,
                 prefetch_bytes: 4 << 20,
+                fetch_bytes: 256 << 10,
                 on_revoke: revoke_hook(notify.clone(), Arc::clone(&revocations)),
             },
         )?;

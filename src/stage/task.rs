@@ -133,6 +133,7 @@ pub(super) fn run<P: Produce + Send + 'static>(
             static_member,
             session_timeout: config.session_timeout,
             prefetch_bytes: PREFETCH_BYTES,
+            fetch_bytes: processor.fetch_bytes(),
             on_revoke: revoke_hook(commands.clone(), config.session_timeout / 2),
         },
     )?;
