@@ -1,5 +1,6 @@
 //! `ListGroups`, `DescribeGroups`, `DeleteGroups`, `OffsetDelete`: groups from outside.
 
+use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
@@ -8,11 +9,9 @@ use kafka_protocol::messages::offset_delete_response::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
 use kafka_protocol::messages::{
-    ConsumerProtocolSubscription, DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest,
-    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, OffsetDeleteRequest,
-    OffsetDeleteResponse,
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    ListGroupsRequest, ListGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse,
 };
-use kafka_protocol::protocol::Decodable;
 
 use super::{Call, code, group_id, text};
 use crate::groups;
@@ -144,16 +143,46 @@ pub(crate) async fn offset_delete(
     OffsetDeleteResponse::default().with_error_code(code(&outcome)).with_topics(topics)
 }
 
-/// Whether a member of the group reads the topic.
+/// Whether a member of the group reads the topic, or may: its subscription cannot be read.
 fn is_subscribed(group: &Group, topic: &str) -> bool {
-    group.members.values().any(|member| {
-        let mut metadata = member.metadata(group.protocol.as_deref());
-        if metadata.len() < 2 {
-            return false;
+    group
+        .members
+        .values()
+        .any(|member| names(member.metadata(group.protocol.as_deref()), topic).unwrap_or(true))
+}
+
+/// Whether a subscription names the topic. Not decoded as a whole: the decoder takes
+/// memory for as many topics as the member's count promises.
+fn names(mut subscription: Bytes, topic: &str) -> Option<bool> {
+    let _version = subscription.try_get_i16().ok()?;
+    for _ in 0..subscription.try_get_i32().ok()? {
+        let length = usize::try_from(subscription.try_get_i16().ok()?).ok()?;
+        if subscription.get(..length)? == topic.as_bytes() {
+            return Some(true);
         }
-        // The first two bytes are the version of the rest; topics are in all of them.
-        let _version = metadata.split_to(2);
-        let subscription = ConsumerProtocolSubscription::decode(&mut metadata, 0);
-        subscription.is_ok_and(|known| known.topics.iter().any(|name| name.as_str() == topic))
-    })
+        subscription.advance(length);
+    }
+    Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_is_read_as_far_as_it_goes() {
+        let subscription = b"\0\x03\0\0\0\x02\0\x01a\0\x02bc\xff\xff\xff\xff";
+        let whole = Bytes::from_static(subscription);
+        assert_eq!(names(whole.clone(), "bc"), Some(true));
+        assert_eq!(names(whole, "b"), Some(false));
+        for end in 0..13 {
+            assert_eq!(names(Bytes::from_static(&subscription[..end]), "bc"), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_count_without_its_topics_takes_no_memory() {
+        let promised = Bytes::from_static(b"\0\0\x7f\xff\xff\xff\0\x01a");
+        assert_eq!(names(promised, "b"), None);
+    }
 }

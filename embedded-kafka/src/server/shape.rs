@@ -21,7 +21,7 @@ pub(super) fn check_body(bytes: &[u8], key: ApiKey, version: i16) -> Result<(), 
     let flexible = key.request_header_version(version) >= FLEXIBLE_HEADER;
     let mut walk = Walk { rest: bytes, version, flexible, elements_left: ELEMENTS_MAX };
     walk.fields(fields)?;
-    walk.tags()
+    walk.tags(fields)
 }
 
 /// Checks the header in front of a request.
@@ -34,7 +34,7 @@ pub(super) fn check_header(bytes: &[u8], header_version: i16) -> Result<(), Stri
     let mut walk = Walk { rest: bytes, version: 0, flexible: false, elements_left: ELEMENTS_MAX };
     walk.fields(CLIENT_ID)?;
     walk.flexible = header_version >= FLEXIBLE_HEADER;
-    walk.tags()
+    walk.tags(CLIENT_ID)
 }
 
 struct Walk<'a> {
@@ -46,13 +46,9 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn fields(&mut self, fields: &[Field]) -> Result<(), String> {
-        for field in fields {
-            if self.version < field.first || self.version > field.last {
-                continue;
-            }
-            self.kind(field.kind)?;
-        }
-        Ok(())
+        let version = self.version;
+        let mut of_version = fields.iter().filter(|field| field.is_in(version));
+        of_version.try_for_each(|field| self.kind(field.kind))
     }
 
     fn kind(&mut self, kind: Kind) -> Result<(), String> {
@@ -76,9 +72,11 @@ impl Walk<'_> {
                 self.count(count)?;
                 (0..count).try_for_each(|_| {
                     self.fields(element)?;
-                    self.tags()
+                    self.tags(element)
                 })
             }
+            // Among the tags, behind all other fields.
+            Kind::Tagged(..) => Ok(()),
         }
     }
 
@@ -109,17 +107,24 @@ impl Walk<'_> {
         }
     }
 
-    /// Tagged fields: tag, length, bytes.
-    fn tags(&mut self) -> Result<(), String> {
+    /// Tagged fields: tag, length, bytes. A decoder that knows a tag does not look at
+    /// its length: a false one would have it read all that follows from elsewhere.
+    fn tags(&mut self, fields: &[Field]) -> Result<(), String> {
         if !self.flexible {
             return Ok(());
         }
         let count = self.varint()? as usize;
         self.count(count)?;
         for _ in 0..count {
-            self.varint()?;
-            let length = self.varint()?;
-            self.skip(length as usize)?;
+            let tag = self.varint()?;
+            let length = self.varint()? as usize;
+            let is_false = fields.iter().filter(|f| f.is_in(self.version)).any(|field| {
+                matches!(field.kind, Kind::Tagged(known, bytes) if known == tag && bytes != length)
+            });
+            if is_false {
+                return Err(format!("tagged field {tag} has a length of {length}"));
+            }
+            self.skip(length)?;
         }
         Ok(())
     }
@@ -154,6 +159,7 @@ pub(super) mod tests {
     use kafka_protocol::messages::FetchRequest;
     use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
     use kafka_protocol::protocol::Encodable;
+    use uuid::Uuid;
 
     use super::super::versions::SUPPORTED;
     use super::*;
@@ -180,6 +186,7 @@ pub(super) mod tests {
     fn write_kind(kind: Kind, version: i16, flexible: bool, into: &mut Vec<u8>) {
         match kind {
             Kind::Fixed(bytes) => into.extend(vec![0; bytes]),
+            Kind::Tagged(..) => {}
             Kind::Text | Kind::Bytes if flexible => into.push(1),
             Kind::Text => into.extend([0; 2]),
             Kind::Bytes => into.extend([0; 4]),
@@ -220,5 +227,20 @@ pub(super) mod tests {
         // Metadata 1: an array of two thousand million topics.
         let refused = check_body(&[0x7f, 0xff, 0xff, 0xff], ApiKey::Metadata, 1);
         assert!(refused.unwrap_err().contains("too many"));
+    }
+    /// The decoder reads sixteen bytes of the tag, and the rest from another place:
+    /// a count there would have it ask for memory without end.
+    #[test]
+    fn a_tagged_field_with_a_false_length_is_refused() {
+        let mut bytes = BytesMut::new();
+        let partition = FetchPartition::default().with_replica_directory_id(Uuid::from_u128(7));
+        let topic = FetchTopic::default().with_partitions(vec![partition]);
+        let request = FetchRequest::default().with_topics(vec![topic.clone(), topic]);
+        request.encode(&mut bytes, 17).unwrap();
+        assert_eq!(check_body(&bytes, ApiKey::Fetch, 17), Ok(()));
+        let tag = bytes.windows(3).position(|tag| tag == [1, 0, 16]).unwrap();
+        bytes[tag + 2] = 0;
+        let refused = check_body(&bytes, ApiKey::Fetch, 17);
+        assert_eq!(refused, Err("tagged field 0 has a length of 0".to_owned()));
     }
 }

@@ -1,7 +1,8 @@
 //! The layout of every request that is served, field by field: Kafka's public
 //! message definitions, as far as lengths and counts are concerned.
 //!
-//! Tagged fields are left out: they carry their own length.
+//! Tagged fields carry their own length. Those with a tag that no decoder knows are
+//! left out, and those behind the last array of a request, which nothing follows.
 
 use kafka_protocol::messages::ApiKey;
 
@@ -16,6 +17,8 @@ pub(super) enum Kind {
     Array(&'static [Field]),
     /// An array of plain values.
     List(&'static Kind),
+    /// A tag, and so many bytes.
+    Tagged(u32, usize),
 }
 
 /// A field, in the versions that have it.
@@ -26,7 +29,13 @@ pub(super) struct Field {
     pub kind: Kind,
 }
 
-use Kind::{Array, Bytes, List, Text};
+impl Field {
+    pub(super) fn is_in(self, version: i16) -> bool {
+        (self.first..=self.last).contains(&version)
+    }
+}
+
+use Kind::{Array, Bytes, List, Tagged, Text};
 
 const I8: Kind = Kind::Fixed(1);
 const I16: Kind = Kind::Fixed(2);
@@ -81,6 +90,8 @@ pub(super) const SHAPES: &[(ApiKey, &[Field])] = &[
                     since(12, I32),
                     since(5, I64),
                     always(I32),
+                    // The id of a replica's folder.
+                    since(17, Tagged(0, 16)),
                 ])),
             ])),
             since(7, Array(&[within(7, 12, Text), since(13, UUID), since(7, List(&I32))])),
