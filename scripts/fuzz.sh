@@ -14,6 +14,8 @@ export RUSTC_BOOTSTRAP=1
 cd embedded-kafka
 corpus=../target/fuzz/corpus artifacts=../target/fuzz/artifacts/
 mkdir -p "$corpus" "$artifacts"
+# A crash is told as text as well: where this ran, its file may not be kept.
+trap 'for crash in "$artifacts"*; do [ -f "$crash" ] && echo "$crash: $(base64 -w 0 "$crash")"; done' ERR
 cargo fuzz run --target-dir ../target/fuzz --sanitizer none request "$corpus" -- \
   "-max_total_time=$seconds" "-artifact_prefix=$artifacts" -rss_limit_mb=2048 -print_final_stats=1 \
   2>&1 | grep -vE '^(".*" # Uses: |###### .*dictionary)'
