@@ -2,8 +2,10 @@
 //!
 //! The binding hands out one record at a time, each in an event of its own, and asks
 //! the clock twice for it: half of what a record cost on its way out of librdkafka
-//! (docs/performance.md). So the queue of each partition is led into one queue of
+//! (decision 15 in docs/decisions). So the queue of each partition is led into one queue of
 //! ours, past the consumer's own, which is left to rebalances and errors.
+
+#![allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
@@ -36,14 +38,11 @@ pub(super) struct Fetched {
     queue: NonNull<rd_kafka_queue_t>,
 }
 
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 // SAFETY: librdkafka guards its queues by locks; any thread may call it.
 unsafe impl Send for Fetched {}
-#[allow(unsafe_code, reason = "as above")]
 // SAFETY: as above.
 unsafe impl Sync for Fetched {}
 
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 impl Fetched {
     /// A queue that nothing is led into yet.
     pub(super) fn new<C: ClientContext>(client: &Client<C>) -> Self {
@@ -102,7 +101,6 @@ impl Fetched {
     }
 }
 
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 impl Drop for Fetched {
     fn drop(&mut self) {
         // SAFETY: made by `new`, and given back nowhere else.
@@ -116,7 +114,6 @@ struct Taken {
     count: usize,
 }
 
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 impl Taken {
     fn fill(&mut self, queue: NonNull<rd_kafka_queue_t>, most: usize, wait: c_int) {
         let most = most.min(MANY);
@@ -128,7 +125,6 @@ impl Taken {
     }
 }
 
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 impl Drop for Taken {
     fn drop(&mut self) {
         for message in &self.messages[..self.count] {
@@ -144,7 +140,6 @@ pub(super) struct Fetch<'m> {
     message: &'m rd_kafka_message_t,
 }
 
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 impl<'m> Fetch<'m> {
     pub(super) fn partition(self) -> i32 {
         self.message.partition
@@ -190,7 +185,6 @@ pub(super) struct Headers<'m> {
     _message: Fetch<'m>,
 }
 
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 impl<'m> Iterator for Headers<'m> {
     type Item = (&'m str, Option<&'m [u8]>);
 
@@ -224,7 +218,6 @@ impl<'m> Iterator for Headers<'m> {
 /// # Safety
 ///
 /// Where it is not null, `start` must be of so many bytes that stay as long as `'m`.
-#[allow(unsafe_code, reason = "the binding takes no more than one record at a time")]
 unsafe fn bytes<'m>(start: *const c_void, size: usize) -> Option<&'m [u8]> {
     // SAFETY: as the caller says.
     (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), size) })

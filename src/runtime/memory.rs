@@ -1,7 +1,7 @@
 //! The allocator, of C's code as well as of ours.
 //!
 //! A record is allocated by a thread of librdkafka and freed by one of a stage, which
-//! is dear in glibc's allocator: docs/performance.md.
+//! is dear in glibc's allocator: docs/decisions/0015-many-records-a-call.md.
 
 use tikv_jemallocator::Jemalloc;
 

@@ -164,13 +164,9 @@ impl Processor {
         })
     }
 
-    /// Most bytes of a partition to ask for at a time: enough for records of many
-    /// rows, of which one can be as large as all that is asked for of others.
-    pub(super) fn fetch_bytes(&self) -> usize {
-        match self.reading {
-            Reading::Json(_) => 256 << 10,
-            Reading::Arrow(_) => 1 << 20,
-        }
+    /// Whether a record of its input holds many rows.
+    pub(super) fn reads_many_rows(&self) -> bool {
+        matches!(self.reading, Reading::Arrow(_))
     }
 
     /// Drops the records of these runs: they count as filtered.

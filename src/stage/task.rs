@@ -44,6 +44,10 @@ const OFFSETS_TIMEOUT: Duration = Duration::from_secs(10);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes that librdkafka may fetch ahead for a task.
 const PREFETCH_BYTES: usize = 2 << 20;
+/// Bytes of a partition to ask for at a time.
+const FETCH_BYTES: usize = 256 << 10;
+/// As [`FETCH_BYTES`], where a record holds many rows: one can be as large as that.
+const FETCH_BYTES_OF_ROWS: usize = 1 << 20;
 
 /// What the task thread asks of the delivery thread. An epoch begins with each
 /// rewind; what is of an epoch that failed is dropped.
@@ -133,7 +137,11 @@ pub(super) fn run<P: Produce + Send + 'static>(
             static_member,
             session_timeout: config.session_timeout,
             prefetch_bytes: PREFETCH_BYTES,
-            fetch_bytes: processor.fetch_bytes(),
+            fetch_bytes: if processor.reads_many_rows() {
+                FETCH_BYTES_OF_ROWS
+            } else {
+                FETCH_BYTES
+            },
             on_revoke: revoke_hook(commands.clone(), config.session_timeout / 2),
         },
     )?;

@@ -1,7 +1,7 @@
 //! `cardinality` that reads the length of a list where it stands.
 //!
-//! DataFusion's makes an array of each row's list to ask it how long it is, which
-//! cost more than all else of the SELECT and its expectations: docs/performance.md.
+//! DataFusion's makes an array of each row's list to ask it how long it is, which took
+//! 3 % of the CPU of three stages: docs/decisions/0015-many-records-a-call.md.
 //! Lists of lists, whose innermost elements count, and maps are left to it.
 
 use std::sync::Arc;
