@@ -3,17 +3,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
-    Offset, TopicPartitionList,
     admin::{
         AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic,
         OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
     },
     config::FromClientConfigAndContext,
-    consumer::Consumer,
     error::RDKafkaErrorCode,
 };
 
-use super::{Broker, BrokerError, CommittedOffset, context::Quiet};
+use super::{
+    Broker, BrokerError,
+    context::Quiet,
+    groups::{self, GroupOffset},
+};
 use crate::record::Topic;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,15 +44,6 @@ pub struct ConfigEntry {
     pub value: String,
     /// Set on the topic itself, not inherited from the broker.
     pub own: bool,
-}
-
-/// A consumer group's progress on one topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupState {
-    pub group: String,
-    pub topic: Topic,
-    /// Records not yet committed, by partition.
-    pub lag: BTreeMap<i32, i64>,
 }
 
 /// Asks and changes the cluster.
@@ -191,67 +184,9 @@ impl Admin {
         Ok(groups.groups().first().map_or(0, |found| found.members().len()))
     }
 
-    /// What `group` has committed of each partition of `topic`, with what it says
-    /// of itself beside it.
-    pub fn committed(
-        &self,
-        group: &str,
-        topic: &Topic,
-    ) -> Result<Vec<CommittedOffset>, BrokerError> {
-        let config =
-            self.broker.client_config(&[("group.id", group), ("enable.auto.commit", "false")]);
-        let client = rdkafka::consumer::BaseConsumer::from_config_and_context(
-            &config,
-            super::client::QuietConsumer,
-        )
-        .map_err(|source| BrokerError::Setup { source })?;
-        let partitions = self.topics()?.get(topic).map_or(0, |(partitions, _)| *partitions);
-        let mut wanted = TopicPartitionList::new();
-        wanted.add_partition_range(topic, 0, partitions - 1);
-        let committed = client
-            .committed_offsets(wanted, TIMEOUT)
-            .map_err(|source| BrokerError::of("read a group's offsets", source))?;
-        let offset = |offset| match offset {
-            Offset::Offset(offset) => Some(offset),
-            _ => None,
-        };
-        let elements = committed.elements();
-        let of_partition = elements.iter().map(|element| CommittedOffset {
-            partition: element.partition(),
-            next_offset: offset(element.offset()),
-            metadata: element.metadata().to_owned(),
-        });
-        Ok(of_partition.collect())
-    }
-
-    /// How far `group` is behind on `topic`.
-    pub fn lag(&self, group: &str, topic: &Topic) -> Result<GroupState, BrokerError> {
-        let config = self.broker.client_config(&[
-            ("group.id", group),
-            ("enable.auto.commit", "false"),
-            ("isolation.level", "read_committed"),
-        ]);
-        let client = rdkafka::consumer::BaseConsumer::from_config_and_context(
-            &config,
-            super::client::QuietConsumer,
-        )
-        .map_err(|source| BrokerError::Setup { source })?;
-        let partitions = self.topics()?.get(topic).map_or(0, |(partitions, _)| *partitions);
-        let mut wanted = TopicPartitionList::new();
-        wanted.add_partition_range(topic, 0, partitions - 1);
-        let fail = |source| BrokerError::of("read a group's offsets", source);
-        let committed = client.committed_offsets(wanted, TIMEOUT).map_err(fail)?;
-        let mut lag = BTreeMap::new();
-        for element in committed.elements() {
-            let (low, high) =
-                client.fetch_watermarks(topic, element.partition(), TIMEOUT).map_err(fail)?;
-            let next = match element.offset() {
-                Offset::Offset(offset) => offset,
-                _ => low,
-            };
-            lag.insert(element.partition(), (high - next).max(0));
-        }
-        Ok(GroupState { group: group.to_owned(), topic: topic.clone(), lag })
+    /// How far `group` is on `topic`.
+    pub fn offsets(&self, group: &str, topic: &Topic) -> Result<Vec<GroupOffset>, BrokerError> {
+        groups::offsets(&self.broker, group, topic)
     }
 }
 

@@ -7,6 +7,7 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
     groups::GroupMemberInfo,
+    topic_partition_list::TopicPartitionListElem,
 };
 
 use super::{Broker, BrokerError, client::QuietConsumer};
@@ -33,11 +34,13 @@ pub struct GroupMember {
 }
 
 /// How far a group is in one partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupOffset {
     pub partition: i32,
     /// The next offset to read; `None`: nothing is committed.
     pub committed: Option<i64>,
+    /// What the group says of itself beside it.
+    pub metadata: String,
     /// The partition's first offset, and the one behind its last committed record.
     pub begin: i64,
     pub end: i64,
@@ -96,21 +99,30 @@ fn assignment(bytes: &[u8]) -> Option<BTreeMap<String, Vec<i32>>> {
 }
 
 /// How far `group` is on `topic`; empty where the topic is not there.
+///
+/// Of a transaction that is open nothing is told, and nobody waits for its end: after
+/// a crash that can take a minute, in which people will want to look.
 pub fn offsets(
     broker: &Broker,
     group: &str,
     topic: &Topic,
 ) -> Result<Vec<GroupOffset>, BrokerError> {
-    let config = broker.client_config(&[
-        ("group.id", group),
-        ("enable.auto.commit", "false"),
-        ("isolation.level", "read_committed"),
-        ("allow.auto.create.topics", "false"),
-    ]);
-    let client = BaseConsumer::from_config_and_context(&config, QuietConsumer)
-        .map_err(|source| BrokerError::Setup { source })?;
-    let metadata =
-        client.fetch_metadata(Some(topic), TIMEOUT).map_err(|source| broker.unreachable(source))?;
+    // Who reads committed records only is given no offsets until open transactions
+    // have ended, and who reads all is told of ends that no stage can read to.
+    let client = |isolation| {
+        let config = broker.client_config(&[
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("isolation.level", isolation),
+            ("allow.auto.create.topics", "false"),
+        ]);
+        BaseConsumer::from_config_and_context(&config, QuietConsumer)
+            .map_err(|source| BrokerError::Setup { source })
+    };
+    let (of_offsets, of_ends) = (client("read_uncommitted")?, client("read_committed")?);
+    let metadata = of_offsets
+        .fetch_metadata(Some(topic), TIMEOUT)
+        .map_err(|source| broker.unreachable(source))?;
     let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     if partitions == 0 {
         return Ok(Vec::new());
@@ -118,18 +130,22 @@ pub fn offsets(
     let mut wanted = TopicPartitionList::new();
     wanted.add_partition_range(topic, 0, partitions as i32 - 1);
     let fail = |source| BrokerError::of("read a group's offsets", source);
-    let committed = client.committed_offsets(wanted, TIMEOUT).map_err(fail)?;
-    let mut offsets = Vec::with_capacity(partitions);
-    for element in committed.elements() {
+    let committed = of_offsets.committed_offsets(wanted, TIMEOUT).map_err(fail)?;
+    let offset_of = |element: &TopicPartitionListElem<'_>| {
         let (begin, end) =
-            client.fetch_watermarks(topic, element.partition(), TIMEOUT).map_err(fail)?;
-        let committed = match element.offset() {
-            Offset::Offset(offset) => Some(offset),
-            _ => None,
-        };
-        offsets.push(GroupOffset { partition: element.partition(), committed, begin, end });
-    }
-    Ok(offsets)
+            of_ends.fetch_watermarks(topic, element.partition(), TIMEOUT).map_err(fail)?;
+        Ok(GroupOffset {
+            partition: element.partition(),
+            committed: match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            },
+            metadata: element.metadata().to_owned(),
+            begin,
+            end,
+        })
+    };
+    committed.elements().iter().map(offset_of).collect()
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ mod set_parts;
 pub mod topics;
 mod transactional;
 
-pub use admin::{Admin, ConfigEntry, GroupState, TopicDescription, TopicRequest};
+pub use admin::{Admin, ConfigEntry, TopicDescription, TopicRequest};
 pub use client::Broker;
 pub use config::KafkaConfig;
 pub use consumer::{Assignment, CommittedOffset, GroupConsumer, GroupOptions, PollLimits};

@@ -110,10 +110,10 @@ fn send(
 fn waiting(broker: &Broker, plan: &ProjectPlan) -> Result<Vec<u64>, CliError> {
     let admin = Admin::connect(broker)?;
     let lag = |stage: &std::sync::Arc<StagePlan>| {
-        let state = admin.lag(&group_of(stage), &stage.from.name.as_str().into())?;
+        let offsets = admin.offsets(&group_of(stage), &stage.from.name.as_str().into())?;
         // Of topics that stages write, markers of transactions count as lag, too,
         // and what is there is what this run's stages will find.
-        Ok(state.lag.values().map(|lag| *lag as u64).sum())
+        Ok(offsets.iter().map(|offset| offset.lag() as u64).sum())
     };
     plan.stages().map(lag).collect()
 }

@@ -36,13 +36,12 @@ struct Waiting {
 impl Waiting {
     fn of(admin: &Admin, backend: &str, topic: &Topic) -> Result<Self, CliError> {
         let group = forward::group(backend);
-        let committed = admin.committed(&group, topic)?;
-        let offsets = committed.iter();
-        let from = offsets.map(|offset| (offset.partition, offset.next_offset.unwrap_or(0)));
-        let reports = committed.iter().filter_map(|offset| Report::read(&offset.metadata));
+        let offsets = admin.offsets(&group, topic)?;
+        let from = offsets.iter().map(|offset| (offset.partition, offset.committed.unwrap_or(0)));
+        let reports = offsets.iter().filter_map(|offset| Report::read(&offset.metadata));
         Ok(Self {
             from: from.collect(),
-            lag: admin.lag(&group, topic)?.lag,
+            lag: offsets.iter().map(|offset| (offset.partition, offset.lag())).collect(),
             report: reports.max_by_key(|report| report.at),
         })
     }

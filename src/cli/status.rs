@@ -13,7 +13,7 @@ use super::{
     reach, topics,
 };
 use crate::{
-    broker::{Admin, Broker, BrokerError},
+    broker::{Admin, Broker, BrokerError, groups::GroupOffset},
     forward::{self, Backend},
     pipeline::{ProjectPlan, StagePlan},
     record::Topic,
@@ -237,7 +237,7 @@ fn group(
         return Ok(Look::wrong(part, name, what, "`lineage-hub topics apply`"));
     }
     let members = admin.members(group)?;
-    let lag: i64 = admin.lag(group, topic)?.lag.values().sum();
+    let lag: i64 = admin.offsets(group, topic)?.iter().map(GroupOffset::lag).sum();
     let waiting = grouped(lag.unsigned_abs());
     let look = if members == 0 {
         let what = format!("nobody is in the group {group}; {waiting} records wait in {topic}");

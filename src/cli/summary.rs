@@ -15,7 +15,7 @@ use super::{
     output::{grouped, table},
 };
 use crate::{
-    broker::{Admin, Broker},
+    broker::{Admin, Broker, groups::GroupOffset},
     forward,
     lineage::Counts,
     pipeline::StagePlan,
@@ -115,7 +115,8 @@ impl View {
             .collect();
         let answers = tokio::task::spawn_blocking(move || {
             let lag = |(group, topic): (String, _)| {
-                admin.lag(&group, &topic).ok().map(|state| state.lag.values().sum())
+                let offsets = admin.offsets(&group, &topic).ok()?;
+                Some(offsets.iter().map(GroupOffset::lag).sum())
             };
             asked.into_iter().map(lag).collect()
         });

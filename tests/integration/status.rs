@@ -1,10 +1,15 @@
 //! `lineage-hub status`: what is well, what is wrong, and what to do.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    producer::{BaseProducer, Producer},
+};
 use serde_json::Value;
 
-use crate::support::{Project, process::Done, wait_until};
+use crate::support::{Project, orders, process::Done, wait_until};
 
 /// Lineage goes over HTTP to this port; a collector listens at that one.
 fn status(project: &Project, words: &[&str], collector: u16) -> Done {
@@ -124,4 +129,32 @@ fn a_project_that_is_wrong_and_a_broker_that_is_away_hide_nothing_else() {
     let done = project.run_command(project.bare(&["status", "broker"]));
     assert_eq!((done.code, done.err.matches("--bootstrap").count()), (Some(1), 1), "{done:#?}");
     assert!(!done.out.contains("--bootstrap"), "{}", done.out);
+}
+
+/// As a stage that is killed in the midst of a commit leaves it, for a minute.
+fn leave_a_transaction_open(project: &Project, group: &str, topic: &str) -> BaseProducer {
+    let timeout = Duration::from_secs(30);
+    let mut client = project.cluster.client();
+    let producer: BaseProducer = client.clone().set("transactional.id", group).create().unwrap();
+    producer.init_transactions(timeout).unwrap();
+    producer.begin_transaction().unwrap();
+    let consumer: BaseConsumer = client.set("group.id", group).create().unwrap();
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(topic, 0, Offset::Offset(1)).unwrap();
+    let member = consumer.group_metadata().unwrap();
+    producer.send_offsets_to_transaction(&offsets, &member, timeout).unwrap();
+    producer
+}
+
+#[test]
+fn a_transaction_that_is_open_keeps_nobody_from_looking_at_the_lag() {
+    let project = Project::with_topics("statusopen");
+    let sent = orders::send(&project, 100, 7);
+    let (group, raw) = (project.group("extract"), project.name("raw.orders"));
+    let open = leave_a_transaction_open(&project, &group, &raw);
+    let done = status(&project, &["stages", "--output", "json"], 1);
+    let rows = rows(&done);
+    let extract = rows.iter().find(|row| row["name"] == project.stage("extract").as_str());
+    assert_eq!(extract.unwrap()["lag"], sent.records(), "{done:#?}");
+    drop(open);
 }

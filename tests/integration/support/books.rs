@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     Project,
     project::{STAGES, TOPICS},
-    reading::{Read, committed, read_all},
+    reading::{Read, committed, committed_so_far, read_all},
 };
 
 /// What became of records: in, mapped, out, filtered, dead-lettered, bytes in, bytes out.
@@ -175,7 +175,9 @@ pub(crate) fn holders(project: &Project, stage: &str) -> Vec<(String, u64)> {
     let index = STAGES.iter().position(|name| *name == stage).unwrap();
     let from = project.name(TOPICS[index]);
     let mut holders = Vec::new();
-    for (_, metadata) in committed(&project.cluster, &project.group(stage), &from).into_values() {
+    for (_, metadata) in
+        committed_so_far(&project.cluster, &project.group(stage), &from).into_values()
+    {
         let words: Vec<&str> = metadata.split(' ').collect();
         let [_, run, total, taken_at] = words[..] else { continue };
         let read = |counts: &str| counts.split('/').next().unwrap().parse::<u64>().unwrap();

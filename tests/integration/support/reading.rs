@@ -170,14 +170,37 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> usize {
     partitions
 }
 
-/// What a group has committed for each partition of a topic: offset and metadata.
+/// What a group has committed for each partition of a topic: offset and metadata,
+/// once no transaction with more of them is open.
 pub(crate) fn committed(
     cluster: &Cluster,
     group: &str,
     topic: &str,
 ) -> BTreeMap<i32, (i64, String)> {
+    offsets(cluster, group, topic, "read_committed")
+}
+
+/// As [`committed`], without those of a transaction that is open: who was killed in
+/// the midst of one leaves it so for a minute, or until it is started again.
+pub(crate) fn committed_so_far(
+    cluster: &Cluster,
+    group: &str,
+    topic: &str,
+) -> BTreeMap<i32, (i64, String)> {
+    offsets(cluster, group, topic, "read_uncommitted")
+}
+
+fn offsets(
+    cluster: &Cluster,
+    group: &str,
+    topic: &str,
+    isolation: &str,
+) -> BTreeMap<i32, (i64, String)> {
     let mut config = cluster.client();
-    config.set("group.id", group).set("enable.auto.commit", "false");
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", isolation);
     let consumer: BaseConsumer = config.create().unwrap();
     let mut wanted = TopicPartitionList::new();
     for partition in 0..partitions(&consumer, topic) as i32 {
