@@ -24,6 +24,8 @@ use super::fields::Fields;
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) field: FieldRef,
+    rows: usize,
+    /// Which rows are not null, as far as the last that is; behind it all are.
     valid: Vec<bool>,
     pub(super) values: Values,
 }
@@ -183,22 +185,24 @@ impl Column {
             }
             _ => return Err(unsupported()),
         };
-        Ok(Self { field: Arc::clone(field), valid: Vec::new(), values })
+        Ok(Self { field: Arc::clone(field), rows: 0, valid: Vec::new(), values })
     }
 
     /// Rows that are complete.
     pub(super) fn len(&self) -> usize {
-        self.valid.len()
+        self.rows
     }
 
     /// Ends the row whose value was appended.
     pub(super) fn end_row(&mut self) {
-        self.valid.push(true);
+        self.rows += 1;
     }
 
     /// Appends a null; what is inside it is null as well.
     pub(super) fn push_null(&mut self) {
+        self.valid.resize(self.rows, true);
         self.valid.push(false);
+        self.rows += 1;
         match &mut self.values {
             Values::Boolean(values) => values.push(false),
             Values::Int8(values) => values.push(0),
@@ -218,6 +222,7 @@ impl Column {
 
     /// Forgets all but the first `rows`, and what a failed value left behind.
     pub(super) fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
         self.valid.truncate(rows);
         match &mut self.values {
             Values::Boolean(values) => values.truncate(rows),
@@ -298,8 +303,10 @@ impl Column {
     }
 
     fn take_nulls(&mut self) -> Option<NullBuffer> {
-        let all_valid = !self.valid.contains(&false);
-        let nulls = (!all_valid).then(|| NullBuffer::from(self.valid.as_slice()));
+        let rows = std::mem::take(&mut self.rows);
+        let has_nulls = self.valid.contains(&false);
+        self.valid.resize(if has_nulls { rows } else { 0 }, true);
+        let nulls = has_nulls.then(|| NullBuffer::from(self.valid.as_slice()));
         self.valid.clear();
         nulls
     }

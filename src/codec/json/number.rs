@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     fn digits(&mut self, mantissa: &mut u64) -> usize {
-        let rest = &self.bytes()[self.position..];
+        let rest = self.rest();
         let mut count = 0;
         while let Some(digit @ b'0'..=b'9') = rest.get(count) {
             *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));

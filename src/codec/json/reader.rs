@@ -33,6 +33,11 @@ impl<'a> Reader<'a> {
         &self.text[start..self.position]
     }
 
+    /// All from here on.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes()[self.position..]
+    }
+
     /// The next byte; 0, which stands nowhere in JSON, at the end.
     pub(super) fn peek(&self) -> u8 {
         self.bytes().get(self.position).copied().unwrap_or(0)
@@ -57,7 +62,7 @@ impl<'a> Reader<'a> {
 
     /// Takes all of `wanted`, if it comes next.
     pub(super) fn take_all(&mut self, wanted: &[u8]) -> bool {
-        let taken = self.bytes().get(self.position..).is_some_and(|rest| rest.starts_with(wanted));
+        let taken = self.rest().starts_with(wanted);
         if taken {
             self.position += wanted.len();
         }
@@ -128,16 +133,16 @@ impl<'a> Reader<'a> {
         let mut escaped = false;
         self.position = start;
         loop {
-            self.position += text::clean_length(&self.bytes()[self.position..]);
+            self.position += text::clean_length(self.rest());
             match self.peek() {
                 b'"' => {
-                    let inside = &self.bytes()[start..self.position];
+                    let span = Span::new(&self.bytes()[start..], self.position - start, escaped);
                     self.position += 1;
-                    return Ok(Span { inside, escaped });
+                    return Ok(span);
                 }
                 b'\\' => {
                     escaped = true;
-                    match text::escape_length(&self.bytes()[self.position..]) {
+                    match text::escape_length(self.rest()) {
                         Ok(length) => self.position += length,
                         Err(expected) => return Err(self.malformed(expected).into()),
                     }

@@ -1,20 +1,36 @@
 //! Strings: where they end, what their escapes stand for, and back.
 
+/// Bytes that are compared and copied as one; most keys and many values are shorter.
+pub(super) const WORD: usize = 16;
+
 /// What stands between a string's quotes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span<'a> {
     /// Escapes as they are written, checked.
     pub(super) inside: &'a [u8],
     pub(super) escaped: bool,
+    /// So many bytes from its start on, whatever they belong to, where there are as many.
+    head: Option<&'a [u8; WORD]>,
 }
 
-impl Span<'_> {
+impl<'a> Span<'a> {
+    /// The first `length` bytes of `text`.
+    pub(super) fn new(text: &'a [u8], length: usize, escaped: bool) -> Self {
+        Self { inside: &text[..length], escaped, head: text.first_chunk() }
+    }
+
     /// Appends the text that the span stands for.
     pub(super) fn append_to(self, out: &mut Vec<u8>) {
-        if self.escaped {
-            unescape(self.inside, out);
-        } else {
-            out.extend_from_slice(self.inside);
+        match self.head {
+            _ if self.escaped => unescape(self.inside, out),
+            // To copy as many bytes as are known to the compiler, and to forget those
+            // behind the end, costs less than to call what copies any number.
+            Some(head) if self.inside.len() <= WORD => {
+                let end = out.len() + self.inside.len();
+                out.extend_from_slice(head);
+                out.truncate(end);
+            }
+            _ => out.extend_from_slice(self.inside),
         }
     }
 }
@@ -163,8 +179,20 @@ mod tests {
             prop_assert_eq!(serde_json::from_slice::<String>(&written).ok(), Some(text.clone()));
 
             let mut read = Vec::new();
-            Span { inside: &written[1..written.len() - 1], escaped: true }.append_to(&mut read);
+            Span::new(&written[1..], written.len() - 2, true).append_to(&mut read);
             prop_assert_eq!(String::from_utf8(read).ok(), Some(text));
+        }
+    }
+
+    #[test]
+    fn text_of_any_length_is_copied_and_nothing_behind_it() {
+        let text: Vec<u8> = (b'a'..=b'z').cycle().take(60).collect();
+        for length in 0..40 {
+            for end in length..text.len() {
+                let mut out = b"before".to_vec();
+                Span::new(&text[..end], length, false).append_to(&mut out);
+                assert_eq!(out, [b"before", &text[..length]].concat(), "{length} of {end}");
+            }
         }
     }
 
@@ -184,7 +212,7 @@ mod tests {
     fn escapes_stand_for_their_characters() {
         let inside = br#"a\"\\\/\b\f\n\r\t\u0000\u00e9\ud83d\ude00z"#;
         let mut read = Vec::new();
-        Span { inside, escaped: true }.append_to(&mut read);
+        Span::new(inside, inside.len(), true).append_to(&mut read);
         assert_eq!(read, "a\"\\/\u{8}\u{c}\n\r\t\0é😀z".as_bytes());
     }
 }
