@@ -75,7 +75,7 @@ impl Log {
             segments: closed.iter().map(|s| (s.base_offset, s.batches(0, s.size))).collect(),
             aborted: self.producers.aborted(0, bound).copied().collect(),
             end: last.next_offset,
-            tombstones_kept_after_ms: now_ms - self.options.delete_retention_ms,
+            tombstones_kept_after_ms: now_ms.saturating_sub(self.options.delete_retention_ms),
         })
     }
 
@@ -160,7 +160,7 @@ fn clean(mut batches: Batches, pass: &Pass, newest: &HashMap<Arc<[u8]>, i64>) ->
             let offset = header.base_offset + i64::from(record.offset_delta);
             let replaced =
                 record.key.and_then(|key| newest.get(key)).is_some_and(|newest| *newest > offset);
-            let time = header.base_timestamp + record.timestamp_delta;
+            let time = header.base_timestamp.saturating_add(record.timestamp_delta);
             let expired = !record.has_value && time < pass.tombstones_kept_after_ms;
             if !replaced && !expired {
                 kept.extend_from_slice(record.raw);
@@ -189,6 +189,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use kafka_protocol::records::Compression;
+    use proptest::prelude::*;
 
     use super::super::options::LogOptions;
     use super::super::records::tests::batch_of;
@@ -286,5 +287,51 @@ mod tests {
         let batch = batch_of(&[(None, Some("v"), 0)], (-1, -1, -1), false, Compression::Zstd);
         assert!(partition.append(&batch, 0).is_err());
         assert_eq!(partition.bounds().end, 0);
+    }
+
+    /// The ends of a number's range, where sums go over it, and what lies between.
+    fn extreme<T: Arbitrary + Clone + std::fmt::Debug + 'static>(
+        ends: &'static [T],
+    ) -> impl Strategy<Value = T> {
+        prop_oneof![proptest::sample::select(ends), any::<T>()]
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_of_any_fields_is_taken_or_refused_and_looked_into(
+            last_offset_delta in extreme(&[0, 1, i32::MAX]),
+            record_count in extreme(&[1, 2, i32::MIN]),
+            attributes in extreme(&[0, 0, 0, 8]),
+            times in proptest::collection::vec(extreme(&[0, i64::MIN, i64::MAX]), 3),
+            // Of a record: attributes, timestamp and offset deltas, key "k", value "v".
+            mut record in Just(vec![20, 0, 1, 0, 2, b'k', 2, b'v', 0, 0, 0]),
+            changed in proptest::collection::vec((0..11usize, any::<u8>()), 0..3),
+        ) {
+            for (at, byte) in changed {
+                record[at] = byte;
+            }
+            let like = Header {
+                base_offset: 0,
+                size: 0,
+                attributes,
+                last_offset_delta,
+                base_timestamp: times[0],
+                max_timestamp: times[1],
+                producer_id: -1,
+                producer_epoch: -1,
+                base_sequence: -1,
+                record_count,
+            };
+            let batch = Bytes::from(batch::rebuild(&like, record_count, &record));
+            let (_, partition) = compacted(None);
+            // A segment holds 1,024 bytes; of full ones keys are compacted.
+            for _ in 0..20 {
+                let _ = partition.append(&batch, 0);
+            }
+            partition.offset_for_time(times[2]);
+            partition.offset_of_max_timestamp();
+            prop_assert!(partition.retain(10).is_ok());
+            prop_assert!(partition.compact(10).is_ok());
+        }
     }
 }

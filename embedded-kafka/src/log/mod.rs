@@ -27,6 +27,7 @@ mod recovery;
 mod retention;
 mod segment;
 mod store;
+mod unpack;
 
 pub(crate) use partition::{Appended, Partition, Slice};
 pub(crate) use recovery::write_atomically;

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::batch::{self, BatchError, HEADER_BYTES, Header};
 use super::options::LogOptions;
 use super::producers::{Aborted, ProducerView, Producers, Verdict};
-use super::records::{Records, uncompressed};
+use super::records::{Records, RecordsError, uncompressed};
 use super::segment::Segment;
 use super::store::Store;
 
@@ -110,7 +110,7 @@ impl Partition {
         let header = Header::check(records).map_err(|error| self.refuse(error))?;
         if header.size != records.len()
             || header.is_control()
-            || header.record_count != header.last_offset_delta + 1
+            || i64::from(header.record_count) != i64::from(header.last_offset_delta) + 1
         {
             return Err(ResponseError::InvalidRecord);
         }
@@ -456,7 +456,10 @@ impl Place {
 
 /// A compacted topic keeps the newest record of each key: every record needs one.
 fn check_keys(header: &Header, batch: &Bytes) -> Result<(), ResponseError> {
-    let unpacked = uncompressed(header, batch).map_err(|_| ResponseError::CorruptMessage)?;
+    let unpacked = uncompressed(header, batch).map_err(|error| match error {
+        RecordsError::TooLarge { .. } => ResponseError::MessageTooLarge,
+        _ => ResponseError::CorruptMessage,
+    })?;
     for record in Records::new(&unpacked) {
         if record.map_err(|_| ResponseError::CorruptMessage)?.key.is_none() {
             return Err(ResponseError::InvalidRecord);
@@ -475,7 +478,7 @@ fn first_at(header: &Header, batch: &Bytes, timestamp: i64) -> Option<(i64, i64)
         .map_while(Result::ok)
         .map(|r| {
             (
-                header.base_timestamp + r.timestamp_delta,
+                header.base_timestamp.saturating_add(r.timestamp_delta),
                 header.base_offset + i64::from(r.offset_delta),
             )
         })

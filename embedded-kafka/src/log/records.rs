@@ -4,9 +4,13 @@
 //! The way of a record through produce and fetch does not pass here.
 
 use bytes::Bytes;
-use kafka_protocol::compression::{Decompressor, Gzip, Lz4, Snappy, Zstd};
 
 use super::batch::{HEADER_BYTES, Header};
+use super::unpack::unpack;
+
+/// Most bytes that the records of a batch may come to where they are looked at: far
+/// more than clients put into one, which bound it before they compress it.
+const UNPACKED_MAX: usize = 256 << 20;
 
 /// Why the records of a batch cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +19,8 @@ pub(crate) enum RecordsError {
     Compression(i16),
     #[error("cannot decompress records: {0}")]
     Decompress(String),
+    #[error("records come to over {most} bytes")]
+    TooLarge { most: usize },
     #[error("record is cut short or malformed")]
     Malformed,
 }
@@ -33,17 +39,11 @@ pub(crate) struct RecordView<'a> {
 
 /// The records part of a whole batch, uncompressed.
 pub(crate) fn uncompressed(header: &Header, batch: &Bytes) -> Result<Bytes, RecordsError> {
-    let mut packed = batch.slice(HEADER_BYTES..header.size);
-    let kept = |unpacked: &mut Bytes| Ok(unpacked.clone());
-    let unpacked = match header.compression() {
-        0 => return Ok(packed),
-        1 => Gzip::decompress(&mut packed, kept),
-        2 => Snappy::decompress(&mut packed, kept),
-        3 => Lz4::decompress(&mut packed, kept),
-        4 => Zstd::decompress(&mut packed, kept),
-        other => return Err(RecordsError::Compression(other)),
-    };
-    unpacked.map_err(|error| RecordsError::Decompress(format!("{error:#}")))
+    let packed = batch.slice(HEADER_BYTES..header.size);
+    match header.compression() {
+        0 => Ok(packed),
+        compression => Ok(unpack(compression, &packed, UNPACKED_MAX)?.into()),
+    }
 }
 
 /// Reads record after record; ends after the first that is malformed.
