@@ -143,7 +143,8 @@ pub(crate) async fn offset_delete(
     OffsetDeleteResponse::default().with_error_code(code(&outcome)).with_topics(topics)
 }
 
-/// Whether a member of the group reads the topic, or may: its subscription cannot be read.
+/// Whether a member of the group reads the topic. Where its subscription cannot be read
+/// it may, as Kafka takes it: offsets in use are not to be deleted.
 fn is_subscribed(group: &Group, topic: &str) -> bool {
     group
         .members

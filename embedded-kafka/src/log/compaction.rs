@@ -14,9 +14,10 @@ use bytes::Bytes;
 use super::batch::{self, Header};
 use super::partition::{Log, Partition};
 use super::producers::Aborted;
-use super::records::{Records, uncompressed};
+use super::records::Records;
 use super::segment::{Batches, Segment, file};
 use super::store::Store;
+use super::unpack::uncompressed;
 
 /// Keys and their newest offsets that one pass holds in memory; a partition with
 /// more keys is compacted over several passes' segments.

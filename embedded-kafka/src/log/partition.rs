@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use super::batch::{self, BatchError, HEADER_BYTES, Header};
 use super::options::LogOptions;
 use super::producers::{Aborted, ProducerView, Producers, Verdict};
-use super::records::{Records, RecordsError, uncompressed};
+use super::records::Records;
 use super::segment::Segment;
 use super::store::Store;
+use super::unpack::{UnpackError, uncompressed};
 
 /// The index leads to a position at most this far before the batch looked for.
 const INDEX_SLACK_BYTES: u64 = 4096;
@@ -457,7 +458,7 @@ impl Place {
 /// A compacted topic keeps the newest record of each key: every record needs one.
 fn check_keys(header: &Header, batch: &Bytes) -> Result<(), ResponseError> {
     let unpacked = uncompressed(header, batch).map_err(|error| match error {
-        RecordsError::TooLarge { .. } => ResponseError::MessageTooLarge,
+        UnpackError::TooLarge { .. } => ResponseError::MessageTooLarge,
         _ => ResponseError::CorruptMessage,
     })?;
     for record in Records::new(&unpacked) {

@@ -3,27 +3,9 @@
 //!
 //! The way of a record through produce and fetch does not pass here.
 
-use bytes::Bytes;
-
-use super::batch::{HEADER_BYTES, Header};
-use super::unpack::unpack;
-
-/// Most bytes that the records of a batch may come to where they are looked at: far
-/// more than clients put into one, which bound it before they compress it.
-const UNPACKED_MAX: usize = 256 << 20;
-
-/// Why the records of a batch cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RecordsError {
-    #[error("unknown compression {0}")]
-    Compression(i16),
-    #[error("cannot decompress records: {0}")]
-    Decompress(String),
-    #[error("records come to over {most} bytes")]
-    TooLarge { most: usize },
-    #[error("record is cut short or malformed")]
-    Malformed,
-}
+/// A record is cut short or malformed.
+#[derive(Debug)]
+pub(crate) struct Malformed;
 
 /// One record, borrowed from the uncompressed part of its batch.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,15 +17,6 @@ pub(crate) struct RecordView<'a> {
     pub key: Option<&'a [u8]>,
     /// False for a tombstone.
     pub has_value: bool,
-}
-
-/// The records part of a whole batch, uncompressed.
-pub(crate) fn uncompressed(header: &Header, batch: &Bytes) -> Result<Bytes, RecordsError> {
-    let packed = batch.slice(HEADER_BYTES..header.size);
-    match header.compression() {
-        0 => Ok(packed),
-        compression => Ok(unpack(compression, &packed, UNPACKED_MAX)?.into()),
-    }
 }
 
 /// Reads record after record; ends after the first that is malformed.
@@ -81,7 +54,7 @@ impl<'a> Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<RecordView<'a>, RecordsError>;
+    type Item = Result<RecordView<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
@@ -91,7 +64,7 @@ impl<'a> Iterator for Records<'a> {
         if record.is_none() {
             self.rest = &[];
         }
-        Some(record.ok_or(RecordsError::Malformed))
+        Some(record.ok_or(Malformed))
     }
 }
 
@@ -111,8 +84,10 @@ fn varint(bytes: &mut &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::batch::Header;
+    use super::super::unpack::uncompressed;
     use super::*;
-    use bytes::BytesMut;
+    use bytes::{Bytes, BytesMut};
     use kafka_protocol::indexmap::IndexMap;
     use kafka_protocol::protocol::StrBytes;
     use kafka_protocol::records::{

@@ -3,54 +3,76 @@
 use std::fmt::Display;
 use std::io::Read;
 
+use bytes::Bytes;
 use flate2::read::GzDecoder;
 use snap::raw::{Decoder, decompress_len};
 
-use super::records::RecordsError;
+use super::batch::{HEADER_BYTES, Header};
+
+/// Most bytes that the records of a batch may come to where they are looked at: far
+/// more than clients put into one, which bound it before they compress it.
+const UNPACKED_MAX: usize = 256 << 20;
 
 /// In front of the blocks of snappy that Java's clients write, each with its length in
 /// front. Others write one block, and nothing else.
 const BLOCKS_OF_SNAPPY: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 
+/// Why records stay compressed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnpackError {
+    #[error("unknown compression {0}")]
+    Compression(i16),
+    #[error("cannot decompress records: {0}")]
+    Decompress(String),
+    #[error("records come to over {most} bytes")]
+    TooLarge { most: usize },
+}
+
+/// The records part of a whole batch, uncompressed.
+pub(super) fn uncompressed(header: &Header, batch: &Bytes) -> Result<Bytes, UnpackError> {
+    let packed = batch.slice(HEADER_BYTES..header.size);
+    match header.compression() {
+        0 => Ok(packed),
+        compression => Ok(unpack(compression, &packed, UNPACKED_MAX)?.into()),
+    }
+}
+
 /// What `packed` stands for, where that is no more than `most` bytes.
-pub(super) fn unpack(
-    compression: i16,
-    packed: &[u8],
-    most: usize,
-) -> Result<Vec<u8>, RecordsError> {
+fn unpack(compression: i16, packed: &[u8], most: usize) -> Result<Vec<u8>, UnpackError> {
     match compression {
         1 => read(GzDecoder::new(packed), most),
         2 => snappy(packed, most),
         3 => read(lz4::Decoder::new(packed).map_err(broken)?, most),
         4 => read(zstd::Decoder::new(packed).map_err(broken)?, most),
-        other => Err(RecordsError::Compression(other)),
+        other => Err(UnpackError::Compression(other)),
     }
 }
 
-fn read(source: impl Read, most: usize) -> Result<Vec<u8>, RecordsError> {
+fn read(source: impl Read, most: usize) -> Result<Vec<u8>, UnpackError> {
     let mut unpacked = Vec::new();
     source.take(most as u64 + 1).read_to_end(&mut unpacked).map_err(broken)?;
     check(unpacked.len(), most)?;
     Ok(unpacked)
 }
 
-fn snappy(packed: &[u8], most: usize) -> Result<Vec<u8>, RecordsError> {
+fn snappy(packed: &[u8], most: usize) -> Result<Vec<u8>, UnpackError> {
     let mut unpacked = Vec::new();
     let Some(mut blocks) = packed.strip_prefix(BLOCKS_OF_SNAPPY) else {
         append_block(packed, &mut unpacked, most)?;
         return Ok(unpacked);
     };
     while !blocks.is_empty() {
-        let (length, rest) = blocks.split_first_chunk().ok_or(RecordsError::Malformed)?;
+        let short = || broken("a block is cut short");
+        let (length, rest) = blocks.split_first_chunk().ok_or_else(short)?;
         let length = u32::from_be_bytes(*length) as usize;
-        let (block, rest) = rest.split_at_checked(length).ok_or(RecordsError::Malformed)?;
+        let (block, rest) = rest.split_at_checked(length).ok_or_else(short)?;
         append_block(block, &mut unpacked, most)?;
         blocks = rest;
     }
     Ok(unpacked)
 }
 
-fn append_block(block: &[u8], unpacked: &mut Vec<u8>, most: usize) -> Result<(), RecordsError> {
+fn append_block(block: &[u8], unpacked: &mut Vec<u8>, most: usize) -> Result<(), UnpackError> {
     let start = unpacked.len();
     let end = start + decompress_len(block).map_err(broken)?;
     check(end, most)?;
@@ -59,12 +81,12 @@ fn append_block(block: &[u8], unpacked: &mut Vec<u8>, most: usize) -> Result<(),
     Ok(())
 }
 
-fn check(length: usize, most: usize) -> Result<(), RecordsError> {
-    if length > most { Err(RecordsError::TooLarge { most }) } else { Ok(()) }
+fn check(length: usize, most: usize) -> Result<(), UnpackError> {
+    if length > most { Err(UnpackError::TooLarge { most }) } else { Ok(()) }
 }
 
-fn broken(error: impl Display) -> RecordsError {
-    RecordsError::Decompress(error.to_string())
+fn broken(error: impl Display) -> UnpackError {
+    UnpackError::Decompress(error.to_string())
 }
 
 #[cfg(test)]
@@ -72,7 +94,6 @@ mod tests {
     use kafka_protocol::records::Compression;
     use proptest::prelude::*;
 
-    use super::super::batch::{HEADER_BYTES, Header};
     use super::super::records::tests::batch_of;
     use super::*;
 
@@ -93,7 +114,7 @@ mod tests {
             let unpacked = |most| unpack(header.compression(), packed, most);
             assert_eq!(unpacked(plain.len()).unwrap(), plain);
             let error = unpacked(plain.len() - 1).unwrap_err();
-            assert!(matches!(error, RecordsError::TooLarge { .. }), "{compression:?}: {error}");
+            assert!(matches!(error, UnpackError::TooLarge { .. }), "{compression:?}: {error}");
         }
     }
 
@@ -109,7 +130,7 @@ mod tests {
         let framed = [BLOCKS_OF_SNAPPY, &[0, 0, 0, 5], &promise].concat();
         for packed in [promise, framed] {
             let refused = unpack(2, &packed, 1 << 20);
-            assert!(matches!(refused, Err(RecordsError::TooLarge { .. })), "{refused:?}");
+            assert!(matches!(refused, Err(UnpackError::TooLarge { .. })), "{refused:?}");
         }
     }
 

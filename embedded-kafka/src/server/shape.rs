@@ -118,10 +118,11 @@ impl Walk<'_> {
         for _ in 0..count {
             let tag = self.varint()?;
             let length = self.varint()? as usize;
-            let is_false = fields.iter().filter(|f| f.is_in(self.version)).any(|field| {
-                matches!(field.kind, Kind::Tagged(known, bytes) if known == tag && bytes != length)
-            });
-            if is_false {
+            let is_false = |field: &Field| {
+                let Kind::Tagged(known, bytes) = field.kind else { return false };
+                known == tag && bytes != length && field.is_in(self.version)
+            };
+            if fields.iter().any(is_false) {
                 return Err(format!("tagged field {tag} has a length of {length}"));
             }
             self.skip(length)?;
@@ -228,6 +229,7 @@ pub(super) mod tests {
         let refused = check_body(&[0x7f, 0xff, 0xff, 0xff], ApiKey::Metadata, 1);
         assert!(refused.unwrap_err().contains("too many"));
     }
+
     /// The decoder reads sixteen bytes of the tag, and the rest from another place:
     /// a count there would have it ask for memory without end.
     #[test]

@@ -304,9 +304,10 @@ impl Column {
 
     fn take_nulls(&mut self) -> Option<NullBuffer> {
         let rows = std::mem::take(&mut self.rows);
-        let has_nulls = self.valid.contains(&false);
-        self.valid.resize(if has_nulls { rows } else { 0 }, true);
-        let nulls = has_nulls.then(|| NullBuffer::from(self.valid.as_slice()));
+        let nulls = self.valid.contains(&false).then(|| {
+            self.valid.resize(rows, true);
+            NullBuffer::from(self.valid.as_slice())
+        });
         self.valid.clear();
         nulls
     }

@@ -60,22 +60,13 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// Takes all of `wanted`, if it comes next.
-    pub(super) fn take_all(&mut self, wanted: &[u8]) -> bool {
-        let taken = self.rest().starts_with(wanted);
-        if taken {
-            self.position += wanted.len();
-        }
-        taken
-    }
-
     /// Takes `true`, `false` or `null`.
     pub(super) fn literal(&mut self, wanted: &'static str) -> Syntax<()> {
-        if self.take_all(wanted.as_bytes()) {
-            Ok(())
-        } else {
-            Err(self.malformed("a value").into())
+        if !self.rest().starts_with(wanted.as_bytes()) {
+            return Err(self.malformed("a value").into());
         }
+        self.position += wanted.len();
+        Ok(())
     }
 
     /// The colon behind a key, with the space on both sides.
