@@ -41,8 +41,12 @@ pub enum StartError {
         "cannot listen on {address}; is another broker running there? `--listen` takes another port, 0 a free one"
     )]
     Listen { address: String, source: io::Error },
+    #[error("cannot listen on {address}: it is not an address of this machine")]
+    NotHere { address: String, source: io::Error },
+    #[error("cannot listen on {address}: its host has no address")]
+    NoSuchHost { address: String, source: io::Error },
     #[error(
-        "{address} is not a loopback address, and the broker has no authentication; `--allow-remote` permits it"
+        "{address} is not a loopback address, and the broker has no authentication; listen on 127.0.0.1 or [::1]"
     )]
     NotLoopback { address: String },
     #[error("{} is in use by another broker", dir.display())]
@@ -65,7 +69,9 @@ impl Broker {
 
     /// What clients set as `bootstrap.servers`: `host:port`.
     pub fn bootstrap_servers(&self) -> String {
-        format!("{}:{}", self.node.host, self.node.port)
+        let (host, port) = (&self.node.host, self.node.port);
+        // The colons of an IPv6 address would be taken for the one before the port.
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// Ends all connections, writes everything to the disk, and returns.
@@ -221,8 +227,15 @@ impl BrokerBuilder {
 }
 
 async fn listen(config: &Config) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { address: config.listen.clone(), source };
-    let addresses: Vec<SocketAddr> = lookup_host(&config.listen).await.map_err(failed)?.collect();
+    let failed = |source: io::Error| {
+        let address = config.listen.clone();
+        match source.kind() {
+            io::ErrorKind::AddrNotAvailable => StartError::NotHere { address, source },
+            _ => StartError::Listen { address, source },
+        }
+    };
+    let unknown = |source| StartError::NoSuchHost { address: config.listen.clone(), source };
+    let addresses: Vec<SocketAddr> = lookup_host(&config.listen).await.map_err(unknown)?.collect();
     if !config.allow_remote && addresses.iter().any(|address| !address.ip().is_loopback()) {
         return Err(StartError::NotLoopback { address: config.listen.clone() });
     }

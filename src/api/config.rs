@@ -4,6 +4,8 @@ use std::{fmt, fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::{check_number, check_time};
+
 /// The HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -94,23 +96,20 @@ impl ApiConfig {
                 problem("api.cors", text);
             }
         }
-        for (setting, value) in [
-            ("api.body_bytes_max", self.body_bytes_max),
-            ("api.connections_max", self.connections_max),
-            ("api.streams_max", self.streams_max),
-            ("api.uploads_max", self.uploads_max),
+        for (setting, value, most) in [
+            ("api.body_bytes_max", self.body_bytes_max, 1 << 30),
+            ("api.connections_max", self.connections_max, 100_000),
+            ("api.streams_max", self.streams_max, 100_000),
+            ("api.uploads_max", self.uploads_max, 10_000),
         ] {
-            if value == 0 {
-                problem(setting, "must be at least 1".to_owned());
-            }
+            check_number(setting, value, &(1..=most), problem);
         }
+        let range = Duration::from_millis(1)..=Duration::from_hours(24);
         for (setting, value) in [
             ("api.request_timeout", self.request_timeout),
             ("api.stall_timeout", self.stall_timeout),
         ] {
-            if value.is_zero() {
-                problem(setting, "must be more than 0s".to_owned());
-            }
+            check_time(setting, value, &range, problem);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     broker::{Broker, BrokerError, Reader, StartAt},
     record::{Block, Topic},
     runs::Runs,
-    runtime::{Backoff, Shutdown},
+    runtime::{Backoff, Shutdown, spawn_guarded},
 };
 
 /// Longest that an answer waits until the feed tells what has been done.
@@ -82,11 +82,11 @@ impl Feed {
         shutdown: &Shutdown,
     ) -> std::io::Result<()> {
         let (feed, broker, topic) = (std::sync::Arc::clone(self), broker.clone(), topic.clone());
-        let shutdown = shutdown.clone();
-        thread::Builder::new().name("api-feed".to_owned()).spawn(move || {
+        let stop = shutdown.clone();
+        spawn_guarded("api-feed", shutdown, move || {
             let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-            while !shutdown.is_cancelled() {
-                if let Err(error) = feed.read(&broker, &topic, &shutdown) {
+            while !stop.is_cancelled() {
+                if let Err(error) = feed.read(&broker, &topic, &stop) {
                     let error: &dyn std::error::Error = &error;
                     tracing::debug!(error, "the lineage topic is not read for now");
                     thread::sleep(backoff.next_wait());

@@ -75,7 +75,7 @@ use self::{
     bounds::Bounds,
     server::Doors,
 };
-use crate::runtime::{Shutdown, raise_open_files};
+use crate::runtime::{PanicGuard, Shutdown, raise_open_files};
 
 /// Connections that wait to be accepted; the next ones come again after seconds.
 const BACKLOG: u32 = 4096;
@@ -112,8 +112,13 @@ impl Api {
         let app =
             App::start(parts, bounds, shutdown).map_err(|source| StartError::Thread { source })?;
         let doors = Doors { open: router(&app, token), full: full(bounds.connections) };
+        let guard = PanicGuard::new(shutdown);
         let served = server::serve(listener, doors, bounds, shutdown.clone());
-        Ok(Self { address, moved, task: tokio::spawn(served) })
+        let task = tokio::spawn(async move {
+            let _guard = guard;
+            served.await;
+        });
+        Ok(Self { address, moved, task })
     }
 
     /// Waits until what is under way is answered, after the shutdown was asked for.

@@ -9,7 +9,7 @@ use super::ApiError;
 use crate::{
     broker::{Broker, BrokerError, Pulse},
     record::Topic,
-    runtime::Shutdown,
+    runtime::{Shutdown, spawn_guarded},
 };
 
 /// Between two questions.
@@ -36,10 +36,10 @@ impl Watch {
     ) -> std::io::Result<Self> {
         let first: Arc<str> = "the hub has just begun to ask".into();
         let (told, felt) = watch::channel(Err(first));
-        let (broker, topic, shutdown) = (broker.clone(), topic.clone(), shutdown.clone());
-        thread::Builder::new().name("api-pulse".to_owned()).spawn(move || {
+        let (broker, topic, stop) = (broker.clone(), topic.clone(), shutdown.clone());
+        spawn_guarded("api-pulse", shutdown, move || {
             let mut pulse = None;
-            while !shutdown.is_cancelled() {
+            while !stop.is_cancelled() {
                 let answer = feel(&broker, &topic, &mut pulse);
                 told.send_if_modified(|felt| {
                     let now = answer.map_err(|error| Arc::from(reason(&error)));

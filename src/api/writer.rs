@@ -8,7 +8,7 @@
 //! Kafka has acknowledged what was sent. What the topic would not take is not sent:
 //! Kafka would refuse it for ever, and all that share the flush with it.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
@@ -19,7 +19,7 @@ use super::{ApiError, sending};
 use crate::{
     broker::{Admin, Broker, BrokerError, OutRecord, Producer},
     record::{HeaderBytes, Topic},
-    runtime::Shutdown,
+    runtime::{Shutdown, spawn_guarded},
 };
 
 /// Requests that wait for the thread.
@@ -62,16 +62,16 @@ impl Writer {
         shutdown: &Shutdown,
     ) -> std::io::Result<Self> {
         let (requests, mut queue) = mpsc::channel(QUEUE);
-        let (broker, topic, shutdown) = (broker.clone(), topic.clone(), shutdown.clone());
+        let (broker, topic, stop) = (broker.clone(), topic.clone(), shutdown.clone());
         let runtime = Handle::current();
-        thread::Builder::new().name("api-lineage".to_owned()).spawn(move || {
+        spawn_guarded("api-lineage", shutdown, move || {
             let mut link = None;
             loop {
                 let mut together = Vec::new();
                 let next = async {
                     tokio::select! {
                         count = queue.recv_many(&mut together, TOGETHER_MAX) => count,
-                        () = shutdown.cancelled() => 0,
+                        () = stop.cancelled() => 0,
                     }
                 };
                 if runtime.block_on(next) == 0 {

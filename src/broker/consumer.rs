@@ -53,6 +53,9 @@ pub struct CommittedOffset {
     pub metadata: String,
 }
 
+/// Time between two polls after which librdkafka leaves the group: its own default.
+const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
+
 /// Partitions that a member holds, as [`GroupConsumer::committed`] answers.
 pub type Assignment = Vec<CommittedOffset>;
 
@@ -71,6 +74,8 @@ impl GroupConsumer {
     pub fn join(broker: &Broker, options: GroupOptions) -> Result<Self, BrokerError> {
         let session = options.session_timeout.as_millis().to_string();
         let heartbeat = (options.session_timeout.as_millis() / 4).max(100).to_string();
+        // librdkafka refuses a session timeout above it, and its default is 5 minutes.
+        let poll = options.session_timeout.max(MAX_POLL_INTERVAL).as_millis().to_string();
         let fetch = options.fetch_bytes.to_string();
         let prefetch = (options.prefetch_bytes / 1024).max(1024).to_string();
         let mut config = broker.client_config(&[
@@ -82,6 +87,7 @@ impl GroupConsumer {
             ("partition.assignment.strategy", "cooperative-sticky"),
             ("session.timeout.ms", &session),
             ("heartbeat.interval.ms", &heartbeat),
+            ("max.poll.interval.ms", &poll),
             ("queued.max.messages.kbytes", &prefetch),
             ("queued.min.messages", "20000"),
             ("fetch.message.max.bytes", &fetch),

@@ -27,7 +27,7 @@ pub enum BrokerError {
     Passing { action: &'static str, source: KafkaError },
     #[error(
         "a record for `{topic}` has {size} bytes, over the limit of the producer or the topic; \
-         raise `max.message.bytes` of the topic and `message.max.bytes` in `kafka.properties`"
+         raise `max.message.bytes` of the topic"
     )]
     RecordTooLarge { topic: Topic, size: usize, source: KafkaError },
     #[error("not allowed to {action}; look at the cluster's access control lists")]

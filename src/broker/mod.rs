@@ -31,6 +31,7 @@ pub mod groups;
 mod membership;
 mod produce;
 mod producer;
+mod properties;
 mod pulse;
 mod reader;
 mod set_parts;

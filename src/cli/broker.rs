@@ -6,19 +6,27 @@ use super::{CliError, context::Context, signals};
 use crate::{
     broker::embedded::{Embedded, EmbeddedOptions},
     pipeline::ProjectPlan,
-    runtime::Shutdown,
+    runtime::{Shutdown, parse_address},
 };
 
 /// Options of every command that may start the embedded broker.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct EmbeddedArgs {
     /// Where the embedded broker listens: 127.0.0.1:9092, or a free port if that is taken
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     listen: Option<String>,
 
     /// The embedded broker keeps nothing on disk
     #[arg(long)]
     ephemeral: bool,
+}
+
+/// `HOST:PORT` as it was written, if it is one.
+fn address(text: &str) -> Result<String, String> {
+    match parse_address(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("it {error}")),
+    }
 }
 
 impl EmbeddedArgs {

@@ -1,6 +1,7 @@
 //! `lineage-hub demo`: the project on sample orders, from start to books.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::Read,
     path::PathBuf,
@@ -16,7 +17,7 @@ use super::{
     output::{self, grouped, table},
     produce,
     rows::{self, Keys, Rows},
-    signals, summary,
+    signals, summary, timeout_seconds,
     up::{Hub, UpArgs},
 };
 use crate::{
@@ -44,7 +45,7 @@ pub(super) struct DemoArgs {
     embedded: EmbeddedArgs,
 
     /// Longest to wait until all records are through
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = timeout_seconds())]
     timeout: u64,
 }
 
@@ -54,7 +55,8 @@ pub(super) async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliErr
     let plan = context.plan()?;
     let source = source(&plan)?;
     let (broker, embedded) = context.broker_or_embedded(&args.embedded).await?;
-    let hub = Hub::start(&UpArgs::plain(), context, &plan, &broker, &shutdown).await?;
+    let hub =
+        Hub::start(&UpArgs::plain(), &BTreeMap::new(), context, &plan, &broker, &shutdown).await?;
     let waiting = waiting(&broker, &plan)?;
     let sent = tokio::task::block_in_place(|| send(args, context, &broker, &source))?;
     anstream::eprintln!("{} records sent to {source}", grouped(sent));

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use clap::Args;
 
-use super::{CliError, context::Context, dlq, dlq_lineage, hub, output, run as bounded, signals};
+use super::{
+    CliError, context::Context, dlq, dlq_lineage, hub, output, run as bounded, signals,
+    timeout_seconds,
+};
 use crate::{
     broker::{Broker, StartAt},
     lineage::ids,
@@ -37,7 +40,7 @@ pub(super) struct ReplayArgs {
     wait: bool,
 
     /// Longest to follow each
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait", value_parser = timeout_seconds())]
     timeout: u64,
 }
 

@@ -53,6 +53,8 @@ pub enum CliError {
     NoBroker,
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    #[error("a thread panicked, as printed above; this is a bug, please report it")]
+    Panicked,
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]

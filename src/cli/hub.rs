@@ -14,7 +14,7 @@ use crate::{
     pipeline::{PipelinePlan, Route, StagePlan},
     record::Topic,
     runs::RunPlan,
-    runtime::{Backoff, Shutdown},
+    runtime::{Backoff, PanicGuard, Shutdown},
     stage::{
         CancelledRuns, EventOptions, ParentRun, Replica, ReplicaOptions, RunBooks, SqlLiterals,
         StageError, StageEvents, StageStatus,
@@ -251,6 +251,7 @@ impl Delivery {
 
     /// A failure of the topic ends a task; the next one reads on from what is committed.
     async fn keep_running(self) {
+        let _guard = PanicGuard::new(&self.shutdown);
         let mut backoff = Backoff::new(self.config.backoff_initial, self.config.backoff_max);
         while !self.shutdown.is_cancelled() {
             if let Err(error) = self.run().await {

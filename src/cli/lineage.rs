@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 
-use super::{CliError, OutputFormat, context::Context, graph, output};
+use super::{CliError, OutputFormat, context::Context, days_ago, graph, output};
 use crate::{
     broker::StartAt,
     record::Topic,
@@ -61,7 +60,7 @@ pub(super) fn run(args: &LineageArgs, context: &Context) -> Result<(), CliError>
     let LineageCommand::Show(args) = &args.command;
     let broker = context.broker()?;
     let topic: Topic = context.config.lineage.topic.as_str().into();
-    let begin = Timestamp::now().as_millisecond() - i64::from(args.days) * 86_400_000;
+    let begin = days_ago(args.days);
     let tracker = tokio::task::block_in_place(|| {
         let mut tracker = Tracker::open(&broker, &topic, StartAt::Time(begin))?;
         tracker.read_to_end(READ_TIMEOUT)?;

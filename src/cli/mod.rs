@@ -39,11 +39,13 @@ mod up;
 
 use std::{
     io::{self, IsTerminal},
+    panic::{self, AssertUnwindSafe},
     path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+use jiff::Timestamp;
 
 pub use error::CliError;
 pub use program::Hub;
@@ -148,6 +150,16 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+/// Timeouts in seconds: a year is longer than any wait.
+fn timeout_seconds() -> RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(..=365 * 24 * 60 * 60)
+}
+
+/// Milliseconds since 1970, this many days ago.
+fn days_ago(days: u32) -> i64 {
+    (Timestamp::now().as_millisecond() - i64::from(days) * 86_400_000).max(0)
+}
+
 /// Parses the arguments and runs what they say.
 fn main(hub: Hub) -> ExitCode {
     let cli = Cli::parse();
@@ -191,7 +203,7 @@ fn run(cli: Cli, hub: Hub) -> Result<(), CliError> {
         let _inside = runtime.enter();
         crate::telemetry::start(&context.config.log, color, &context.otel)
     };
-    let done = runtime.block_on(async {
+    let work = async {
         match command {
             Command::Up(args) => up::run(&args, &context).await,
             Command::Demo(args) => demo::run(&args, &context).await,
@@ -211,7 +223,14 @@ fn run(cli: Cli, hub: Hub) -> Result<(), CliError> {
             Command::Inspect(args) => inspect::run(&args, &context),
             Command::Generate(_) | Command::Completions(_) | Command::Config(_) => Ok(()),
         }
-    });
+    };
+    // Unwinding would wait for threads that go on.
+    let done = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+    let done = match done {
+        Ok(Ok(())) if crate::runtime::has_panicked() => Err(CliError::Panicked),
+        Ok(done) => done,
+        Err(_) => Err(CliError::Panicked),
+    };
     telemetry.end();
     // librdkafka's threads need no farewell; nothing of ours is under way any more.
     runtime.shutdown_background();

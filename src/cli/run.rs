@@ -15,7 +15,7 @@ use super::{
     context::Context,
     hub, run_input,
     runs::{self, Shown},
-    signals,
+    signals, timeout_seconds,
 };
 use crate::{
     broker::StartAt,
@@ -44,7 +44,7 @@ pub(super) struct RunArgs {
     wait: bool,
 
     /// Longest to follow it
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait", value_parser = timeout_seconds())]
     timeout: u64,
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
     CliError,
     context::Context,
+    days_ago,
     output::{self, grouped},
 };
 use crate::{
@@ -65,7 +65,7 @@ pub(super) fn run(args: &RunsArgs, context: &Context) -> Result<(), CliError> {
     };
     let broker = context.broker()?;
     let topic: Topic = context.config.lineage.topic.as_str().into();
-    let begin = Timestamp::now().as_millisecond() - i64::from(since.days) * 86_400_000;
+    let begin = days_ago(since.days);
     let tracker = tokio::task::block_in_place(|| {
         let mut tracker = Tracker::open(&broker, &topic, StartAt::Time(begin))?;
         tracker.read_to_end(READ_TIMEOUT)?;

@@ -22,7 +22,7 @@ use crate::{
     pipeline::ProjectPlan,
     record::{HeaderBytes, Topic},
     runs::Tracker,
-    runtime::Shutdown,
+    runtime::{PanicGuard, Shutdown},
     stage::ParentRun,
 };
 
@@ -59,12 +59,14 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError
     let shutdown = Shutdown::new();
     signals::watch(&shutdown)?;
     let plan = context.plan()?;
+    let scales = scales(args, &plan)?;
     let (broker, embedded) = context.broker_or_embedded(&args.embedded).await?;
     if let Some(embedded) = &embedded {
         broker::greet(embedded, &plan);
     }
-    let hub = Hub::start(args, context, &plan, &broker, &shutdown).await?;
+    let hub = Hub::start(args, &scales, context, &plan, &broker, &shutdown).await?;
     let api_shutdown = Shutdown::new();
+    stop_together(&shutdown, [&api_shutdown, &hub.forward_shutdown]);
     let api =
         if args.no_api { None } else { Some(api::start(context, &plan, &broker, &api_shutdown)?) };
     anstream::eprintln!("{} stages on {}; Ctrl-C stops", plan.stages().count(), broker.bootstrap());
@@ -95,12 +97,12 @@ pub(super) struct Hub {
 impl Hub {
     pub(super) async fn start(
         args: &UpArgs,
+        scales: &BTreeMap<String, usize>,
         context: &Context,
         plan: &ProjectPlan,
         broker: &Broker,
         shutdown: &Shutdown,
     ) -> Result<Self, CliError> {
-        let scale = scales(args, plan)?;
         let admin = Admin::connect(broker)?;
         let missing = topics::changes(&admin, &context.topics(plan)).await?;
         changes::apply(&admin, &missing).await?;
@@ -120,7 +122,7 @@ impl Hub {
         for (parent, pipeline) in pipelines.parents.iter().zip(&plan.pipelines) {
             for stage in &pipeline.stages {
                 let scale = Scale {
-                    replicas: scale.get(&stage.id()).copied().unwrap_or(1),
+                    replicas: scales.get(&stage.id()).copied().unwrap_or(1),
                     tasks: usize::from(args.tasks),
                     name: None,
                 };
@@ -161,6 +163,17 @@ impl Hub {
     }
 }
 
+/// Stops the stages when another part of the process ends before them: it panicked.
+fn stop_together<'a>(shutdown: &Shutdown, parts: impl IntoIterator<Item = &'a Shutdown>) {
+    for part in parts {
+        let (shutdown, part) = (shutdown.clone(), part.clone());
+        tokio::spawn(async move {
+            part.cancelled().await;
+            shutdown.cancel();
+        });
+    }
+}
+
 /// The run tracker in this process; without lineage there are no runs to track.
 pub(super) fn track(
     context: &Context,
@@ -173,7 +186,10 @@ pub(super) fn track(
     let topic: Topic = context.config.lineage.topic.as_str().into();
     let tracker = Tracker::open(broker, &topic, StartAt::Beginning)?;
     let shutdown = shutdown.clone();
-    Ok(Some(tokio::task::spawn_blocking(move || tracker.run(&shutdown))))
+    Ok(Some(tokio::task::spawn_blocking(move || {
+        let _guard = PanicGuard::new(&shutdown);
+        tracker.run(&shutdown);
+    })))
 }
 
 /// Gives the forwarder a moment for the last events; what is left waits in Kafka.
@@ -212,7 +228,12 @@ fn scales(args: &UpArgs, plan: &ProjectPlan) -> Result<BTreeMap<String, usize>, 
             let message = format!("--replicas: no stage `{name}`; there are {}", known.join(", "));
             return Err(CliError::Usage(message));
         }
-        scales.extend(matching.into_iter().map(|id| (id, *count)));
+        for id in matching {
+            if scales.insert(id.clone(), *count).is_some() {
+                let message = format!("--replicas: stage `{id}` is named twice");
+                return Err(CliError::Usage(message));
+            }
+        }
     }
     Ok(scales)
 }

@@ -10,9 +10,23 @@ use super::{error::Origin, shape};
 /// Stands in for a secret.
 const HIDDEN: &str = "***";
 
-/// Ends of names whose values are secrets, also among librdkafka's properties.
-const SECRETS: [&str; 7] =
-    ["api_key", "password", "secret", "token", "key.pem", "credentials", "oauthbearer.config"];
+/// Parts of names whose values are secrets, also among librdkafka's properties; in
+/// lower case and with underscores.
+const SECRETS: [&str; 10] = [
+    "api_key",
+    "apikey",
+    "password",
+    "passphrase",
+    "secret",
+    "token",
+    "key_pem",
+    "credential",
+    "jaas",
+    "oauthbearer_config",
+];
+
+/// Ends of names that hold the place of a secret, and not the secret.
+const PLACES: [&str; 5] = ["_file", "_location", "_url", "_endpoint", "_method"];
 
 /// The value of a setting, fit to be shown, and its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,26 +75,33 @@ impl Provenance {
 }
 
 fn is_secret(key: &str) -> bool {
-    SECRETS.iter().any(|end| key.ends_with(end))
+    let name = key.to_lowercase().replace(['.', '-', ' '], "_");
+    SECRETS.iter().any(|part| name.contains(part)) && !PLACES.iter().any(|end| name.ends_with(end))
 }
 
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => without_password(text),
+        Value::String(text) => without_secrets(text),
         other => other.to_string(),
     }
 }
 
-/// `http://user:pass@host` without its `pass`.
-fn without_password(text: &str) -> String {
-    let hidden = text.split_once("://").and_then(|(scheme, rest)| {
-        let authority = rest.split('/').next().unwrap_or(rest);
-        let (user, _) = authority.rsplit_once('@')?;
-        let (name, _) = user.split_once(':')?;
-        Some(format!("{scheme}://{name}:{HIDDEN}{}", &rest[user.len()..]))
-    });
-    hidden.unwrap_or_else(|| text.to_owned())
+/// A URL without the password in `http://user:pass@host` and the values of its query
+/// and its fragment; another text as it is.
+fn without_secrets(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let (place, query) = rest.split_at(end);
+    let authority = place.split('/').next().unwrap_or(place);
+    let place = match authority.rsplit_once('@').map(|(user, _)| (user, user.split_once(':'))) {
+        Some((user, Some((name, _)))) => format!("{name}:{HIDDEN}{}", &place[user.len()..]),
+        // A user alone is mostly a token.
+        Some((user, None)) => format!("{HIDDEN}{}", &place[user.len()..]),
+        None => place.to_owned(),
+    };
+    let query = query.get(..1).map_or(String::new(), |mark| format!("{mark}{HIDDEN}"));
+    format!("{scheme}://{place}{query}")
 }
 
 #[cfg(test)]
@@ -90,7 +111,15 @@ mod tests {
     #[test]
     fn secrets_are_not_shown_and_what_is_not_set_stays_empty() {
         let mut provenance = Provenance::default();
-        for key in ["forward.api_key", "kafka.properties.sasl.password"] {
+        for key in [
+            "forward.api_key",
+            "kafka.properties.sasl.password",
+            "kafka.properties.Sasl.Password",
+            "kafka.properties.sasl.jaas.config",
+            "kafka.properties.ssl.key.pem",
+            "kafka.properties.sasl.oauthbearer.client.secret",
+            "kafka.properties.sasl.oauthbearer.assertion.private.key.passphrase",
+        ] {
             provenance.set(key, &"hunter2".into(), Origin::Default);
             assert_eq!(provenance.get(key).unwrap().value, "***");
             provenance.set(key, &Value::Null, Origin::Default);
@@ -101,8 +130,28 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_url_is_not_shown() {
-        assert_eq!(without_password("http://ada:s3@x:y@m:5000/a@b"), "http://ada:***@m:5000/a@b");
-        assert_eq!(without_password("http://m:5000/x"), "http://m:5000/x");
+    fn the_place_of_a_secret_is_shown() {
+        let mut provenance = Provenance::default();
+        for key in [
+            "api.token_file",
+            "forward.backends.m.api_key_file",
+            "kafka.properties.sasl.oauthbearer.token.endpoint.url",
+        ] {
+            provenance.set(key, &"/run/secrets/x".into(), Origin::Default);
+            assert_eq!(provenance.get(key).unwrap().value, "/run/secrets/x");
+        }
+    }
+
+    #[test]
+    fn the_secrets_of_a_url_are_not_shown() {
+        for (url, shown) in [
+            ("http://ada:s3@x:y@m:5000/a@b", "http://ada:***@m:5000/a@b"),
+            ("http://t0ken@m:5000/", "http://***@m:5000/"),
+            ("http://m:5000/x?key=k3y&a=b", "http://m:5000/x?***"),
+            ("http://m#k3y", "http://m#***"),
+            ("http://m:5000/x", "http://m:5000/x"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
     }
 }

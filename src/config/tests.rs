@@ -229,13 +229,41 @@ fn settings_that_do_not_go_together_are_reported_with_who_set_them() {
     assert_eq!(
         problems(&sources),
         [
-            "env KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap: `broker` is not `host:port`",
+            "env KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap: `broker` has no port; write `host:port`",
             "flag --kafka-properties-isolation-level: kafka.properties.isolation.level: \
-             is the hub's own: stages read committed",
+             is reserved: stages read committed records only",
             "hub.yaml:2:13: stage.commit.interval: must be under `stage.transaction_timeout`",
-            "hub.yaml:5:10: forward.backends.m.url: `x` must begin with http:// or https://",
+            "hub.yaml:5:10: forward.backends.m.url: is not a valid URL, such as http://localhost:5000: \
+             relative URL without a base",
         ]
     );
+}
+
+/// No arithmetic on times may panic, and no queue may be as large as memory.
+#[test]
+fn every_number_and_every_time_has_a_range() {
+    /// What is only compared with a number.
+    const WITHOUT: [&str; 1] = ["api.backlog_max"];
+    let provenance = load(&Sources::default()).unwrap().provenance;
+    let mut tried = 0;
+    for (key, entry) in provenance.iter() {
+        let is_time = entry.value.parse::<humantime_serde::re::humantime::Duration>().is_ok();
+        let is_number = entry.value.parse::<f64>().is_ok();
+        if !(is_time || is_number) || WITHOUT.contains(&key) {
+            continue;
+        }
+        tried += 1;
+        let values: &[&str] = if is_number {
+            &["18446744073709551615", "-1", "1e300", "x"]
+        } else {
+            &["18446744073709551615s", "584542046090years", "-1s", "5"]
+        };
+        for value in values {
+            let problems = load(&sources("", "", &[], &[(key, value)])).unwrap_err().to_string();
+            assert!(problems.contains(key), "{key}={value}: {problems}");
+        }
+    }
+    assert!(tried > 25, "{tried}");
 }
 
 const PAGE: &str = include_str!("../../docs/configuration.md");

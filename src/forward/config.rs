@@ -9,6 +9,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, Serializer};
+use url::Url;
+
+use crate::runtime::{check_number, check_time};
 
 /// Delivery of lineage events to backends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,28 +110,7 @@ impl Default for ForwardConfig {
 impl ForwardConfig {
     /// Tells `problem` (setting, what is wrong) every problem, not only the first.
     pub fn check(&self, problem: &mut impl FnMut(&str, String)) {
-        for (setting, value) in [
-            ("forward.concurrency", self.concurrency),
-            ("forward.batch_events_max", self.batch_events_max),
-            ("forward.batch_bytes_enough", self.batch_bytes_enough),
-            ("forward.window_events_max", self.window_events_max),
-            ("forward.window_bytes_max", self.window_bytes_max),
-            ("forward.commit_events_enough", self.commit_events_enough),
-            ("forward.poison_attempts", self.poison_attempts as usize),
-            ("forward.breaker_failures", self.breaker_failures as usize),
-        ] {
-            if value == 0 {
-                problem(setting, "must be at least 1".to_owned());
-            }
-        }
-        for (setting, value) in [
-            ("forward.backoff_initial", self.backoff_initial),
-            ("forward.commit_interval", self.commit_interval),
-        ] {
-            if value.is_zero() {
-                problem(setting, "must be more than 0s".to_owned());
-            }
-        }
+        self.check_ranges(problem);
         if self.backoff_max < self.backoff_initial {
             let text = "must be at least `forward.backoff_initial`".to_owned();
             problem("forward.backoff_max", text);
@@ -138,6 +120,35 @@ impl ForwardConfig {
         }
         for (name, backend) in &self.backends {
             backend.check(&format!("forward.backends.{name}"), self.drain_timeout, problem);
+        }
+    }
+
+    fn check_ranges(&self, problem: &mut impl FnMut(&str, String)) {
+        for (setting, value, most) in [
+            ("forward.concurrency", self.concurrency, 1024),
+            ("forward.batch_events_max", self.batch_events_max, 10_000),
+            ("forward.batch_bytes_enough", self.batch_bytes_enough, 1 << 30),
+            ("forward.window_events_max", self.window_events_max, 1_000_000),
+            ("forward.window_bytes_max", self.window_bytes_max, 1 << 34),
+            ("forward.commit_events_enough", self.commit_events_enough, 1_000_000),
+            ("forward.poison_attempts", self.poison_attempts as usize, 1000),
+            ("forward.breaker_failures", self.breaker_failures as usize, 1_000_000),
+        ] {
+            check_number(setting, value, &(1..=most), problem);
+        }
+        if let Some(rate) = self.rate_per_second {
+            check_number("forward.rate_per_second", rate.get(), &(1..=1_000_000), problem);
+        }
+        let (instant, hour) = (Duration::from_millis(1), Duration::from_hours(1));
+        let day = Duration::from_hours(24);
+        for (setting, value, range) in [
+            ("forward.backoff_initial", self.backoff_initial, instant..=hour),
+            ("forward.backoff_max", self.backoff_max, Duration::ZERO..=day),
+            ("forward.retry_after_max", self.retry_after_max, Duration::ZERO..=day),
+            ("forward.commit_interval", self.commit_interval, instant..=hour),
+            ("forward.drain_timeout", self.drain_timeout, instant..=hour),
+        ] {
+            check_time(setting, value, &range, problem);
         }
     }
 
@@ -186,17 +197,17 @@ impl Backend {
         match self {
             Self::Console => {}
             Self::Http(http) => {
-                if !(http.url.starts_with("http://") || http.url.starts_with("https://")) {
-                    let text = format!("`{}` must begin with http:// or https://", http.url);
-                    problem(&format!("{setting}.url"), text);
+                check_url(&format!("{setting}.url"), &http.url, problem);
+                if let Some(proxy) = &http.proxy {
+                    check_url(&format!("{setting}.proxy"), proxy, problem);
                 }
                 if http.api_key.is_some() && http.api_key_file.is_some() {
                     let text = format!("not together with `{setting}.api_key`");
                     problem(&format!("{setting}.api_key_file"), text);
                 }
-                if http.connect_timeout.is_zero() {
-                    problem(&format!("{setting}.connect_timeout"), "must be more than 0s".into());
-                }
+                let range = Duration::from_millis(1)..=Duration::from_hours(1);
+                let connect = format!("{setting}.connect_timeout");
+                check_time(&connect, http.connect_timeout, &range, problem);
                 if http.request_timeout.is_zero() || http.request_timeout >= drain_timeout {
                     let text = "must be more than 0s and under `forward.drain_timeout`".to_owned();
                     problem(&format!("{setting}.request_timeout"), text);
@@ -206,12 +217,33 @@ impl Backend {
                 if file.path.as_os_str().is_empty() {
                     problem(&format!("{setting}.path"), "must not be empty".to_owned());
                 }
-                if file.rotate_bytes == 0 {
-                    problem(&format!("{setting}.rotate_bytes"), "must be at least 1".to_owned());
+                let rotate = format!("{setting}.rotate_bytes");
+                check_number(&rotate, file.rotate_bytes, &(1..=1 << 50), problem);
+                if let Some(files) = file.files_max {
+                    let most = format!("{setting}.files_max");
+                    check_number(&most, files, &(0..=100_000), problem);
                 }
             }
         }
     }
+}
+
+/// Reports a URL to which no request can be sent. The text itself is not repeated
+/// in the report: it may hold a key.
+fn check_url(setting: &str, text: &str, problem: &mut impl FnMut(&str, String)) {
+    let wrong = match Url::parse(text) {
+        Err(error) => error.to_string(),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            "the scheme must be http or https".to_owned()
+        }
+        Ok(url) if url.port() == Some(0) => "port 0 is not a port".to_owned(),
+        // The parser drops white space and accepts `http:/host`: another program would not.
+        Ok(_) if text.contains(char::is_whitespace) || !text.contains("://") => {
+            "white space, or no `//` after the scheme".to_owned()
+        }
+        Ok(_) => return,
+    };
+    problem(setting, format!("is not a valid URL, such as http://localhost:5000: {wrong}"));
 }
 
 /// An OpenLineage API over HTTP.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::naming;
+use crate::runtime::check_time;
 
 /// What lineage is written, and under which names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +52,8 @@ impl LineageConfig {
         if self.namespace.is_empty() {
             problem("lineage.namespace", "must not be empty".to_owned());
         }
-        if self.running_interval < Duration::from_secs(1) {
-            problem("lineage.running_interval", "must be at least 1s".to_owned());
-        }
+        let range = Duration::from_secs(1)..=Duration::from_hours(24);
+        check_time("lineage.running_interval", self.running_interval, &range, problem);
         if let Some(Err(error)) = self.broker.as_deref().map(naming::kafka_namespace) {
             problem("lineage.broker", error.to_string());
         }

@@ -22,7 +22,7 @@ use crate::{
     broker::{Broker, BrokerError, Reader, StartAt},
     lineage::{RunCancel, is_ours},
     record::Topic,
-    runtime::{Backoff, Shutdown},
+    runtime::{Backoff, Shutdown, spawn_guarded},
 };
 
 /// Runs that are kept; beyond that the oldest are forgotten. Ids are ordered by time.
@@ -75,9 +75,9 @@ impl CancelledRuns {
         shutdown: &Shutdown,
     ) -> std::io::Result<()> {
         let (cancelled, broker, topic) = (self.clone(), broker.clone(), topic.clone());
-        let shutdown = shutdown.clone();
-        let thread = thread::Builder::new().name("cancelled-runs".to_owned());
-        thread.spawn(move || cancelled.run(&broker, &topic, &shutdown)).map(|_| ())
+        let stop = shutdown.clone();
+        spawn_guarded("cancelled-runs", shutdown, move || cancelled.run(&broker, &topic, &stop))
+            .map(|_| ())
     }
 
     fn run(&self, broker: &Broker, topic: &Topic, shutdown: &Shutdown) {

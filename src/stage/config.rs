@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::{check_number, check_time};
+
 /// What a crash may do to records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,14 +139,14 @@ pub struct StageConfig {
     /// `exactly_once`, or `at_least_once` for brokers without transactions.
     pub guarantee: Guarantee,
 
-    /// After this the broker aborts a transaction whose stage went silent. At
-    /// most the broker's `transaction.max.timeout.ms` (15 min unless changed).
+    /// Timeout after which the broker aborts a transaction whose stage went
+    /// silent; 1s to 15m, the broker's own maximum (`transaction.max.timeout.ms`).
     #[serde(with = "humantime_serde")]
     pub transaction_timeout: Duration,
 
     /// After this the group gives the partitions of a silent replica to others.
-    /// Within the broker's `group.min.session.timeout.ms` (6 s) and
-    /// `group.max.session.timeout.ms` (30 min).
+    /// 6s to 30m, the broker's own limits (`group.min.session.timeout.ms` and
+    /// `group.max.session.timeout.ms`).
     #[serde(with = "humantime_serde")]
     pub session_timeout: Duration,
 
@@ -186,22 +188,13 @@ impl Default for StageConfig {
 impl StageConfig {
     /// Tells `problem` (setting, what is wrong) every problem, not only the first.
     pub fn check(&self, problem: &mut impl FnMut(&str, String)) {
+        self.check_ranges(problem);
+        let Self { batch, commit, retry, dead_letter, .. } = self;
         let mut require = |holds: bool, key: &str, message: &str| {
             if !holds {
                 problem(key, message.to_owned());
             }
         };
-        let Self { batch, commit, retry, dead_letter, .. } = self;
-        require(
-            (1..=1_000_000).contains(&batch.records_max),
-            "stage.batch.records_max",
-            "must be 1 to 1000000",
-        );
-        require(
-            (1..=1 << 30).contains(&batch.bytes_max),
-            "stage.batch.bytes_max",
-            "must be 1 to 1073741824 (1 GiB)",
-        );
         require(
             batch.linger < commit.interval,
             "stage.batch.linger",
@@ -213,13 +206,6 @@ impl StageConfig {
             "must be under `stage.transaction_timeout`",
         );
         require(
-            self.session_timeout >= Duration::from_secs(6),
-            "stage.session_timeout",
-            "must be at least 6s",
-        );
-        require(!self.drain_timeout.is_zero(), "stage.drain_timeout", "must be above 0s");
-        require(!retry.backoff_min.is_zero(), "stage.retry.backoff_min", "must be above 0s");
-        require(
             retry.backoff_min <= retry.backoff_max,
             "stage.retry.backoff_max",
             "must be at least `stage.retry.backoff_min`",
@@ -229,6 +215,37 @@ impl StageConfig {
             "stage.dead_letter.share_max",
             "must be from 0 to 1",
         );
-        require(dead_letter.window > 0, "stage.dead_letter.window", "must be at least 1");
+    }
+
+    /// Kafka's brokers refuse longer timeouts unless they are told otherwise
+    /// (`transaction.max.timeout.ms`, `group.max.session.timeout.ms`).
+    fn check_ranges(&self, problem: &mut impl FnMut(&str, String)) {
+        let Self { batch, retry, dead_letter, .. } = self;
+        for (setting, value, range) in [
+            ("stage.batch.records_max", batch.records_max as u64, 1..=1_000_000),
+            ("stage.batch.bytes_max", batch.bytes_max as u64, 1..=1 << 30),
+            ("stage.dead_letter.window", dead_letter.window, 1..=1_000_000_000),
+        ] {
+            check_number(setting, value, &range, problem);
+        }
+        let (instant, second) = (Duration::from_millis(1), Duration::from_secs(1));
+        let hour = Duration::from_hours(1);
+        for (setting, value, range) in [
+            (
+                "stage.transaction_timeout",
+                self.transaction_timeout,
+                second..=Duration::from_mins(15),
+            ),
+            (
+                "stage.session_timeout",
+                self.session_timeout,
+                Duration::from_secs(6)..=Duration::from_mins(30),
+            ),
+            ("stage.drain_timeout", self.drain_timeout, instant..=hour),
+            ("stage.retry.backoff_min", retry.backoff_min, instant..=hour),
+            ("stage.retry.backoff_max", retry.backoff_max, Duration::ZERO..=hour),
+        ] {
+            check_time(setting, value, &range, problem);
+        }
     }
 }

@@ -183,6 +183,8 @@ impl<P: Produce> Delivery<P> {
             if self.shutdown.is_cancelled() {
                 let now = Instant::now();
                 if *stop_at.get_or_insert(now + self.drain_timeout) <= now {
+                    let error = StageError::DrainTimeout { waited: self.drain_timeout };
+                    let _ = self.outbox.send(Notice::Failed(error));
                     return Err(());
                 }
             }

@@ -1,11 +1,6 @@
 //! A replica: the tasks of one stage in this process.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 use super::{
     CancelledRuns, DeadShare, DecodeFormat, Deliverer, DelivererOptions, EncodeFormat,
@@ -16,7 +11,7 @@ use crate::{
     broker::{Broker, GroupConsumer, TransactionalOptions, TransactionalProducer},
     codec::json::DecodeConfig,
     pipeline::{StagePlan, TopicPlan, spec::Format},
-    runtime::Shutdown,
+    runtime::{Shutdown, spawn_guarded},
     telemetry::{StageLabels, StageTelemetry},
 };
 
@@ -83,16 +78,14 @@ impl Replica {
                 shutdown: shutdown.child_token(),
             };
             let stop = shutdown.clone();
-            let handle = thread::Builder::new()
-                .name(format!("{}-{task}", plan.stage))
-                .spawn(move || {
-                    let outcome = seat.run(&group_of(&seat.plan));
-                    if outcome.is_err() {
-                        stop.cancel();
-                    }
-                    outcome
-                })
-                .map_err(|source| StageError::Thread { source })?;
+            let handle = spawn_guarded(format!("{}-{task}", plan.stage), shutdown, move || {
+                let outcome = seat.run(&group_of(&seat.plan));
+                if outcome.is_err() {
+                    stop.cancel();
+                }
+                outcome
+            })
+            .map_err(|source| StageError::Thread { source })?;
             replica.tasks.push(handle);
         }
         Ok(replica)

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use uuid::Uuid;
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
         Rebalance, Revocation, RevokeHook,
     },
     record::{Block, Recovery, Topic},
-    runtime::{Backoff, Shutdown},
+    runtime::{Backoff, Shutdown, spawn_guarded},
 };
 
 /// Processed batches between the two threads.
@@ -147,9 +147,7 @@ pub(super) fn run<P: Produce + Send + 'static>(
     )?;
     let deliverer = connect(&consumer)?;
     let delivery = Delivery::new(deliverer, inbox, outbox, &config, &status, &shutdown);
-    let delivery = thread::Builder::new()
-        .name("delivery".to_owned())
-        .spawn(move || delivery.run())
+    let delivery = spawn_guarded("delivery", &shutdown, move || delivery.run())
         .map_err(|source| StageError::Thread { source })?;
     let mut task = Task {
         limits: PollLimits {
@@ -382,15 +380,27 @@ impl Task {
                 Err(SendTimeoutError::Disconnected(Command::End {
                     failure: Some(error), ..
                 })) => return Err(error),
-                Err(_) => break,
+                Err(SendTimeoutError::Disconnected(_)) => return Err(self.why_ended()),
+                Err(SendTimeoutError::Timeout(_)) => break,
             }
             match answer.recv_deadline(deadline) {
                 Ok(Ending::Done(outcome)) => return outcome,
                 Ok(Ending::Again) => self.catch_up(deadline)?,
-                Err(_) => break,
+                Err(RecvTimeoutError::Disconnected) => return Err(self.why_ended()),
+                Err(RecvTimeoutError::Timeout) => break,
             }
         }
         Err(StageError::DrainTimeout { waited: drain_timeout })
+    }
+
+    /// Why the delivery thread has ended although it was not asked to: without a
+    /// notice it panicked.
+    fn why_ended(&self) -> StageError {
+        let failure = |notice| match notice {
+            Notice::Failed(error) => Some(error),
+            Notice::Rewind => None,
+        };
+        self.notices.try_iter().find_map(failure).unwrap_or(StageError::Panicked)
     }
 
     /// Serves rebalances until the delivery thread has asked for the rewind.
