@@ -112,7 +112,7 @@ mod tests {
         let mut preview = Preview::new("this", Coalesce::All);
         block.iter().for_each(|record| preview.add(&record));
         let whats: Vec<_> = preview.events().iter().map(|event| event.what.clone()).collect();
-        let parked = What::Park("`eventTime` is missing or empty".to_owned());
+        let parked = What::Park("`eventTime` is missing".to_owned());
         let (send, skip) = (|| What::Send, || What::Skip);
         assert_eq!(
             whats,

@@ -24,6 +24,8 @@ pub mod facets;
 pub mod ids;
 pub mod naming;
 #[cfg(test)]
+mod schema_differential_tests;
+#[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 #[path = "../../tests/support/spec.rs"]
