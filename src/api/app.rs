@@ -6,8 +6,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
-    ApiConfig, ApiError, bounds::Bounds, feed::Feed, metrics::Metrics, pulse::Watch,
+    ApiConfig, ApiError,
+    bounds::Bounds,
+    feed::Feed,
+    metrics::Metrics,
+    pulse::Watch,
     stages::Sampler,
+    writer::{Keyed, Writer, Written},
 };
 use crate::{
     broker::{Broker, BrokerError},
@@ -51,7 +56,7 @@ pub(super) struct App {
     pub(super) sampler: Sampler,
     pub(super) shutdown: Shutdown,
     pub(super) uploads: super::start::Uploads,
-    pub(super) writer: super::writer::Writer,
+    pub(super) writer: Writer,
     streams: Arc<Semaphore>,
     tails: Arc<Semaphore>,
     tails_max: usize,
@@ -71,7 +76,7 @@ impl App {
         if parts.lineage_enabled {
             feed.follow(&parts.broker, &parts.lineage, shutdown)?;
         }
-        let writer = super::writer::Writer::start(&parts.broker, &parts.lineage, shutdown)?;
+        let writer = Writer::start(&parts.broker, &parts.lineage, shutdown)?;
         Ok(Arc::new(Self {
             watch,
             writer,
@@ -108,6 +113,20 @@ impl App {
             answer = asked => answer.unwrap_or_else(|error| Err(ApiError::internal(&error))),
             error = self.watch.lost() => Err(error),
         }
+    }
+
+    /// Writes lineage events; what does not fit is left out.
+    pub(super) async fn write(&self, events: Vec<Keyed>) -> Result<Written, ApiError> {
+        self.watch.require()?;
+        tokio::select! {
+            written = self.writer.write(events) => written,
+            error = self.watch.lost() => Err(error),
+        }
+    }
+
+    /// `max.message.bytes` of the lineage topic, as it is now.
+    pub(super) async fn event_bytes_max(&self) -> Result<usize, ApiError> {
+        self.write(Vec::new()).await.map(|written| written.limit)
     }
 
     /// Looks at the runs: as they are in Kafka, so not while that is away.

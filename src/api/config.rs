@@ -23,7 +23,8 @@ pub struct ApiConfig {
     /// Origins whose pages may use the API; none: no CORS.
     pub cors: Vec<String>,
 
-    /// Most bytes of a body that is held in memory. A streamed upload may be larger.
+    /// Maximum number of bytes of a body that is held in memory, after unpacking. A
+    /// streamed upload may be larger, and a lineage event as large as its topic allows.
     pub body_bytes_max: usize,
 
     /// Longest that a request may take, but for streams and uploads.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{
     ApiError,
     app::Shared,
-    extract::{self, JsonBytes},
+    extract::{self, EventBytes},
     writer::{Keyed, TooLarge},
 };
 use crate::lineage::validate;
@@ -25,25 +25,21 @@ const BATCH_MAX: usize = 1000;
     responses((status = 201, description = "Kafka has it")))]
 pub(super) async fn post_event(
     State(app): State<Shared>,
-    JsonBytes(bytes): JsonBytes,
+    EventBytes(bytes): EventBytes,
 ) -> Result<StatusCode, ApiError> {
     let event = checked(&bytes).map_err(ApiError::Unprocessable)?;
     match write(&app, vec![event]).await?.first() {
         None => Ok(StatusCode::CREATED),
-        Some(TooLarge { size, .. }) => Err(over_limit(&app, *size)),
+        Some(too_large) => Err(over_limit(&app, *too_large)),
     }
 }
 
-fn over_limit(app: &Shared, size: usize) -> ApiError {
-    ApiError::OverTopicLimit { topic: app.parts.lineage.clone(), size }
+fn over_limit(app: &Shared, TooLarge { size, limit, .. }: TooLarge) -> ApiError {
+    ApiError::EventTooLarge { topic: app.parts.lineage.clone(), size, limit }
 }
 
 async fn write(app: &Shared, events: Vec<Keyed>) -> Result<Vec<TooLarge>, ApiError> {
-    app.watch.require()?;
-    tokio::select! {
-        written = app.writer.write(events) => written,
-        error = app.watch.lost() => Err(error),
-    }
+    app.write(events).await.map(|written| written.too_large)
 }
 
 fn checked(bytes: &[u8]) -> Result<Keyed, String> {
@@ -88,7 +84,7 @@ struct FailedEvent {
     responses((status = 200, body = BatchOutcome, description = "Kafka has those that were taken")))]
 pub(super) async fn post_batch(
     State(app): State<Shared>,
-    JsonBytes(bytes): JsonBytes,
+    EventBytes(bytes): EventBytes,
 ) -> Result<Json<BatchOutcome>, ApiError> {
     let events: Vec<Box<RawValue>> = extract::read(&bytes)?;
     if events.len() > BATCH_MAX {
@@ -106,8 +102,9 @@ pub(super) async fn post_batch(
         }
     }
     if !good.is_empty() {
-        for TooLarge { index, size } in write(&app, good).await? {
-            failed_events.push(failed_event(places[index], over_limit(&app, size).to_string()));
+        for too_large in write(&app, good).await? {
+            let reason = over_limit(&app, too_large).to_string();
+            failed_events.push(failed_event(places[too_large.index], reason));
         }
     }
     failed_events.sort_by_key(|event| event.index);

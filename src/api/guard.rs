@@ -106,7 +106,9 @@ pub(super) async fn allow_origins(
         );
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type, idempotency-key"),
+            HeaderValue::from_static(
+                "authorization, content-encoding, content-type, idempotency-key",
+            ),
         );
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         response

@@ -26,6 +26,7 @@ mod bounds;
 mod config;
 mod dead_letters;
 mod docs;
+mod encoding;
 mod events;
 mod extract;
 mod feed;

@@ -9,6 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::encoding::ACCEPTED;
 use crate::{broker::BrokerError, record::Topic, runs::TrackerError};
 
 /// Why a request was not done.
@@ -25,14 +26,27 @@ pub(super) enum ApiError {
     Invalid(String),
     #[error("{0}")]
     Unprocessable(String),
-    #[error("the body has more than {limit} bytes; the limit is `api.body_bytes_max`")]
+    #[error(
+        "the body has more than {limit} bytes; the limit is `api.body_bytes_max`, and for lineage \
+         events `max.message.bytes` of their topic where that is larger"
+    )]
     BodyTooLarge { limit: usize },
     #[error("record {number} of the body has more than {limit} bytes")]
     RecordTooLarge { number: u64, limit: usize },
-    #[error("a record for `{topic}` has {size} bytes, over the topic's `max.message.bytes`")]
+    #[error(
+        "the record has {size} bytes, and `{topic}` takes fewer; raise its `max.message.bytes` or \
+         send a smaller one"
+    )]
     OverTopicLimit { topic: Topic, size: usize },
+    #[error(
+        "the event has {size} bytes without what Kafka adds, and `max.message.bytes` of `{topic}` \
+         is {limit}; raise it or send a smaller event"
+    )]
+    EventTooLarge { topic: Topic, size: usize, limit: usize },
     #[error("send {wanted}")]
     UnsupportedMediaType { wanted: &'static str },
+    #[error("cannot unpack a body with this `Content-Encoding`: {name}; send {ACCEPTED} or none")]
+    UnsupportedEncoding { name: String },
     #[error("the client sent nothing for {seconds} s; `api.stall_timeout` is the limit")]
     ClientStalled { seconds: u64 },
     #[error("no pipeline `{name}`")]
@@ -87,11 +101,14 @@ impl ApiError {
             Self::Invalid(_) => (Status::BAD_REQUEST, "invalid_request"),
             Self::Unprocessable(_) => (Status::UNPROCESSABLE_ENTITY, "unprocessable"),
             Self::BodyTooLarge { .. } => (Status::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::RecordTooLarge { .. } | Self::OverTopicLimit { .. } => {
-                (Status::PAYLOAD_TOO_LARGE, "record_too_large")
-            }
+            Self::RecordTooLarge { .. }
+            | Self::OverTopicLimit { .. }
+            | Self::EventTooLarge { .. } => (Status::PAYLOAD_TOO_LARGE, "record_too_large"),
             Self::UnsupportedMediaType { .. } => {
                 (Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::UnsupportedEncoding { .. } => {
+                (Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding")
             }
             Self::ClientStalled { .. } => (Status::REQUEST_TIMEOUT, "client_stalled"),
             Self::PipelineNotFound { .. } => (Status::NOT_FOUND, "pipeline_not_found"),
@@ -170,11 +187,15 @@ impl IntoResponse for ApiError {
                 | Self::TooManyTails { .. }
                 | Self::TooManyUploads { .. }
         );
+        let is_packed = matches!(self, Self::UnsupportedEncoding { .. });
         let mut response = (status, Json(Problem::of(&self))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if is_packed {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
         }
         if is_full {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,14 +1,20 @@
 //! The thread that sends an upload to Kafka, and the queue before it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, BufRead, Read},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::body::{Body, Bytes};
+use bytes::Buf;
 use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     ApiError,
     app::{App, Shared},
+    encoding::Encodings,
     lines::{Lines, TooLong},
     start::Upload,
 };
@@ -37,6 +43,9 @@ pub(super) struct Job {
     pub(super) key: Option<String>,
     pub(super) cancel: Shutdown,
     pub(super) record_bytes_max: usize,
+    /// Records that are at hand; none: the body has them, in these encodings.
+    pub(super) records: Option<Vec<Vec<u8>>>,
+    pub(super) encodings: Encodings,
 }
 
 /// How many records were sent, once they are.
@@ -44,7 +53,6 @@ pub(super) type Sent = oneshot::Receiver<Result<u64, ApiError>>;
 
 enum Piece {
     Bytes(Bytes),
-    Records(Vec<Vec<u8>>),
     /// All has come.
     End,
     Failed(ApiError),
@@ -77,7 +85,9 @@ pub(super) fn start(app: &Shared, job: Job, upload: Upload) -> Result<(Pieces, S
         .name("api-upload".to_owned())
         .spawn(move || {
             let (id, waits) = (job.plan.id, runtime.clone());
-            let outcome = Sending { runtime, queue, job }.run(&app);
+            let incoming =
+                Incoming { runtime, queue, cancel: job.cancel.clone(), rest: Some(Bytes::new()) };
+            let outcome = Sending { job, incoming }.run(&app);
             upload.has_ended();
             let is_sent = outcome.is_ok();
             // Nobody waits any more where the client has gone.
@@ -98,11 +108,6 @@ pub(super) fn start(app: &Shared, job: Job, upload: Upload) -> Result<(Pieces, S
 
 impl Pieces {
     /// A send fails only where the sender has ended, and has said why.
-    pub(super) async fn records(self, records: Vec<Vec<u8>>) {
-        let _ = self.0.send(Piece::Records(records)).await;
-        let _ = self.0.send(Piece::End).await;
-    }
-
     pub(super) async fn body(self, body: Body, stall_timeout: Duration) {
         let mut body = body.into_data_stream();
         loop {
@@ -148,11 +153,62 @@ impl From<BrokerError> for Stop {
     }
 }
 
-/// The sender's thread.
-struct Sending {
+/// What comes in of a body, read on the sender's thread.
+struct Incoming {
     runtime: tokio::runtime::Handle,
     queue: mpsc::Receiver<Piece>,
+    cancel: Shutdown,
+    /// Of the last piece; `None` once all has come.
+    rest: Option<Bytes>,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+/// `WouldBlock` where nothing has come for a while, and where the run is cancelled.
+impl BufRead for Incoming {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.rest.as_ref().is_some_and(Bytes::is_empty) {
+            match self.next() {
+                None => return Err(io::ErrorKind::WouldBlock.into()),
+                Some(Piece::Bytes(bytes)) => self.rest = Some(bytes),
+                Some(Piece::End) => self.rest = None,
+                Some(Piece::Failed(error)) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(self.rest.as_deref().unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(rest) = &mut self.rest {
+            rest.advance(count);
+        }
+    }
+}
+
+impl Incoming {
+    /// The next piece; `None` where none has come for a while.
+    fn next(&mut self) -> Option<Piece> {
+        let next = async {
+            tokio::select! {
+                piece = tokio::time::timeout(QUIET, self.queue.recv()) => piece.ok(),
+                () = self.cancel.cancelled() => None,
+            }
+        };
+        let gone = || ApiError::Invalid("the client has gone".to_owned());
+        self.runtime.block_on(next).map(|piece| piece.unwrap_or_else(|| Piece::Failed(gone())))
+    }
+}
+
+/// The sender's thread.
+struct Sending {
     job: Job,
+    incoming: Incoming,
 }
 
 impl Sending {
@@ -184,35 +240,40 @@ impl Sending {
 
     /// Sends until all has come, or until the run is cancelled.
     fn send(&mut self, sender: &mut RunSender) -> Result<(), Stop> {
-        let mut lines = Lines::new(self.job.record_bytes_max);
-        let key = self.job.key.clone();
+        let Self { job, incoming } = self;
         let send = |sender: &mut RunSender, record: &[u8]| {
-            let key = key.as_ref().and_then(|field| key_of(record, field));
+            let key = job.key.as_ref().and_then(|field| key_of(record, field));
             Ok::<_, Stop>(sender.send_row(key.as_deref(), record)?)
         };
-        while !self.job.cancel.is_cancelled() {
-            match self.next() {
-                None => sender.commit_so_far()?,
-                Some(Piece::Bytes(bytes)) => lines.push(&bytes, |line| send(sender, line))?,
-                Some(Piece::Records(records)) => {
-                    records.iter().try_for_each(|record| send(sender, record))?;
+        if let Some(records) = &job.records {
+            return records.iter().try_for_each(|record| send(sender, record));
+        }
+        let mut lines = Lines::new(job.record_bytes_max);
+        let mut body = job.encodings.unpack(incoming).map_err(|error| job.stop(error))?;
+        while !job.cancel.is_cancelled() {
+            match body.fill_buf() {
+                Ok([]) => return lines.finish(|line| send(sender, line)),
+                Ok(bytes) => {
+                    let count = bytes.len();
+                    lines.push(bytes, |line| send(sender, line))?;
+                    body.consume(count);
                 }
-                Some(Piece::End) => return lines.finish(|line| send(sender, line)),
-                Some(Piece::Failed(error)) => return Err(Stop::Failed(error)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    sender.commit_so_far()?;
+                }
+                Err(error) => return Err(job.stop(error)),
             }
         }
         Ok(())
     }
+}
 
-    /// The next piece; `None` where none has come for a while.
-    fn next(&mut self) -> Option<Piece> {
-        let next = async {
-            tokio::select! {
-                piece = tokio::time::timeout(QUIET, self.queue.recv()) => piece.ok(),
-                () = self.job.cancel.cancelled() => None,
-            }
-        };
-        let gone = || ApiError::Invalid("the client has gone".to_owned());
-        self.runtime.block_on(next).map(|piece| piece.unwrap_or_else(|| Piece::Failed(gone())))
+impl Job {
+    /// Where reading failed, because of the body itself or of what is packed in it.
+    fn stop(&self, error: io::Error) -> Stop {
+        Stop::Failed(match error.downcast::<ApiError>() {
+            Ok(error) => error,
+            Err(error) => self.encodings.invalid(&error),
+        })
     }
 }

@@ -28,6 +28,7 @@ use uuid::Uuid;
 use super::{
     ApiError,
     app::Shared,
+    encoding::Encodings,
     extract::{self, Query},
     feed,
     sending::{self, Job, Pieces},
@@ -116,7 +117,9 @@ pub(super) async fn run_pipeline(
         let pipeline = query.pipeline.ok_or_else(|| ApiError::Invalid(needed.to_owned()))?;
         let route = route(&app, &pipeline, query.topic.as_deref())?;
         let run = asked(&pipeline, key.as_deref(), trace);
-        return begin(&app, route, run, Source::Body(request.into_body())).await;
+        let encodings = Encodings::of(request.headers())?;
+        let source = Source::Body { body: request.into_body(), encodings };
+        return begin(&app, route, run, source).await;
     }
     if !extract::is_type(request.headers(), "application/json") {
         let wanted = "application/json or application/x-ndjson";
@@ -145,7 +148,7 @@ pub(super) async fn run_pipeline(
 
 /// Where records come from.
 enum Source {
-    Body(Body),
+    Body { body: Body, encodings: Encodings },
     Records(Vec<Vec<u8>>),
 }
 
@@ -222,16 +225,22 @@ async fn begin(
     if is_keyed && is_known()? {
         return Ok(answer(id, None));
     }
+    let (body, encodings, records) = match source {
+        Source::Body { body, encodings } => (Some(body), encodings, None),
+        Source::Records(records) => (None, Encodings::default(), Some(records)),
+    };
     let job = Job {
         plan: RunPlan { trace, ..plan_of(app, &route, id) },
         key: route.stages.first().and_then(|stage| stage.from.key.clone()),
         cancel: upload.cancel.clone(),
         record_bytes_max,
+        records,
+        encodings,
     };
     app.watch.require()?;
     let (pieces, sent) = sending::start(app, job, upload)?;
     let sent = tokio::select! {
-        sent = feed_pieces(app, source, pieces, sent) => sent?,
+        sent = feed_pieces(app, body, pieces, sent) => sent?,
         error = app.watch.lost() => return Err(error),
     };
     let is_told =
@@ -240,16 +249,15 @@ async fn begin(
     Ok(answer(id, Some(sent)))
 }
 
-/// Hands the source over until it ends, or until the sender has failed.
+/// Hands the body over until it ends, or until the sender has failed.
 async fn feed_pieces(
     app: &Shared,
-    source: Source,
+    body: Option<Body>,
     pieces: Pieces,
     sent: sending::Sent,
 ) -> Result<u64, ApiError> {
-    match source {
-        Source::Records(records) => pieces.records(records).await,
-        Source::Body(body) => pieces.body(body, app.parts.config.stall_timeout).await,
+    if let Some(body) = body {
+        pieces.body(body, app.parts.config.stall_timeout).await;
     }
     sent.await.unwrap_or(Err(ApiError::Internal))
 }

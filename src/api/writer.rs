@@ -6,9 +6,14 @@
 //!
 //! Requests that come at the same time share a flush. Nobody is answered before
 //! Kafka has acknowledged what was sent. What the topic would not take is not sent:
-//! Kafka would refuse it for ever, and all that share the flush with it.
+//! Kafka would refuse it for ever, and all that share the flush with it. An event that
+//! fits without what Kafka puts around it is sent alone, since only Kafka knows whether
+//! it fits compressed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     runtime::Handle,
@@ -18,7 +23,7 @@ use tokio::{
 use super::{ApiError, sending};
 use crate::{
     broker::{Admin, Broker, BrokerError, OutRecord, Producer},
-    record::{HeaderBytes, Topic},
+    record::{HeaderBytes, Recovery, Topic},
     runtime::{Shutdown, spawn_guarded},
 };
 
@@ -29,6 +34,16 @@ const TOGETHER_MAX: usize = 64;
 /// Longest that Kafka's acknowledgement is waited for.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The topic's limit is asked for again after this.
+const LIMIT_AGE: Duration = Duration::from_secs(5);
+/// As [`LIMIT_AGE`], before an event is refused for its size.
+const REFUSAL_LIMIT_AGE: Duration = Duration::from_millis(100);
+/// More than what Kafka adds to a record, apart from its key and value: the head of its
+/// batch (61 bytes), its own lengths and deltas.
+const FRAME_BYTES: usize = 128;
+/// Bytes of events in one batch; librdkafka's own default.
+const BATCH_BYTES: usize = 1_000_000;
+
 /// An event's key and bytes.
 pub(super) type Keyed = (String, Vec<u8>);
 
@@ -38,20 +53,35 @@ pub(super) struct TooLarge {
     /// Among the events of its request.
     pub(super) index: usize,
     pub(super) size: usize,
+    pub(super) limit: usize,
+}
+
+/// What became of the events of a request.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) too_large: Vec<TooLarge>,
+    /// The topic's `max.message.bytes`.
+    pub(super) limit: usize,
 }
 
 struct Request {
     events: Vec<Keyed>,
-    answer: oneshot::Sender<Result<Vec<TooLarge>, Arc<str>>>,
+    answer: oneshot::Sender<Result<Written, Arc<str>>>,
 }
 
 /// The queue's near end.
 pub(super) struct Writer(mpsc::Sender<Request>);
 
-/// The far end: the client, and what the topic takes, asked for when it connects.
+/// The far end: the clients, and what the topic takes.
 struct Link {
+    runtime: Handle,
+    broker: Broker,
+    topic: Topic,
+    admin: Admin,
     producer: Producer,
-    record_bytes_max: usize,
+    /// `max.message.bytes`.
+    limit: usize,
+    limit_read: Instant,
 }
 
 impl Writer {
@@ -78,14 +108,15 @@ impl Writer {
                     return;
                 }
                 let connect = || Link::open(&runtime, &broker, &topic);
-                write(&topic, &mut link, connect, together);
+                write(&mut link, connect, together);
             }
         })?;
         Ok(Self(requests))
     }
 
-    /// Comes back once Kafka has the events, but for those that are given back.
-    pub(super) async fn write(&self, events: Vec<Keyed>) -> Result<Vec<TooLarge>, ApiError> {
+    /// Comes back once Kafka has the events, but for those that are too large. Without
+    /// any events it asks for the limit.
+    pub(super) async fn write(&self, events: Vec<Keyed>) -> Result<Written, ApiError> {
         let (answer, answered) = oneshot::channel();
         let request = Request { events, answer };
         self.0.try_send(request).map_err(|_| ApiError::Busy)?;
@@ -95,7 +126,6 @@ impl Writer {
 }
 
 fn write(
-    topic: &Topic,
     link: &mut Option<Link>,
     connect: impl FnOnce() -> Result<Link, BrokerError>,
     together: Vec<Request>,
@@ -104,15 +134,15 @@ fn write(
         Some(link) => Ok(link),
         None => connect().map(|connected| link.insert(connected)),
     };
-    let sent = connected.and_then(|link| link.send(topic, &together));
-    let too_large = sent.map_err(|error| {
+    let written = connected.and_then(|link| link.send(&together));
+    let written = written.map_err(|error| {
         // What it still holds would come later, when nobody counts on it any more.
         *link = None;
         tracing::debug!(error = &error as &dyn std::error::Error, "lineage was not written");
         Arc::from(error.to_string())
     });
     for (number, request) in together.into_iter().enumerate() {
-        let answer = too_large.clone().map(|mut all: Vec<Vec<TooLarge>>| all.swap_remove(number));
+        let answer = written.clone().map(|mut all: Vec<Written>| all.swap_remove(number));
         // A client that has gone asks again.
         let _ = request.answer.send(answer);
     }
@@ -121,38 +151,91 @@ fn write(
 impl Link {
     fn open(runtime: &Handle, broker: &Broker, topic: &Topic) -> Result<Self, BrokerError> {
         let admin = Admin::connect(broker)?;
-        let described = runtime.block_on(admin.describe(topic))?;
-        let described =
-            described.ok_or_else(|| BrokerError::TopicMissing { topic: topic.clone() })?;
-        let limit = described.config.get("max.message.bytes");
-        let limit = limit.and_then(|entry| entry.value.parse().ok());
-        let record_bytes_max = sending::room(limit.unwrap_or(sending::MESSAGE_BYTES_DEFAULT));
-        Ok(Self { producer: Producer::connect(broker)?, record_bytes_max })
+        let limit = read_limit(runtime, &admin, topic)?;
+        Ok(Self {
+            runtime: runtime.clone(),
+            broker: broker.clone(),
+            topic: topic.clone(),
+            producer: connect_producer(broker, limit)?,
+            admin,
+            limit,
+            limit_read: Instant::now(),
+        })
     }
 
-    /// For each request, its events that were left out.
-    fn send(&self, topic: &Topic, together: &[Request]) -> Result<Vec<Vec<TooLarge>>, BrokerError> {
-        let mut left_out = Vec::with_capacity(together.len());
+    /// Reads the topic's limit where what is known of it is older than `age`.
+    fn refresh(&mut self, age: Duration) -> Result<(), BrokerError> {
+        if self.limit_read.elapsed() <= age {
+            return Ok(());
+        }
+        let limit = read_limit(&self.runtime, &self.admin, &self.topic)?;
+        if limit.min(BATCH_BYTES) != self.limit.min(BATCH_BYTES) {
+            self.producer = connect_producer(&self.broker, limit)?;
+        }
+        (self.limit, self.limit_read) = (limit, Instant::now());
+        Ok(())
+    }
+
+    /// For each request, which of its events were left out.
+    fn send(&mut self, together: &[Request]) -> Result<Vec<Written>, BrokerError> {
+        self.refresh(LIMIT_AGE)?;
+        let is_over = |(_, value): &Keyed| value.len() > self.limit;
+        if together
+            .iter()
+            .any(|Request { events, .. }| events.is_empty() || events.iter().any(is_over))
+        {
+            self.refresh(REFUSAL_LIMIT_AGE)?;
+        }
+        let mut written = Vec::with_capacity(together.len());
         for Request { events, .. } in together {
             let mut too_large = Vec::new();
-            for (index, (key, value)) in events.iter().enumerate() {
-                let size = key.len() + value.len();
-                if size > self.record_bytes_max {
-                    too_large.push(TooLarge { index, size });
-                    continue;
+            for (index, event) in events.iter().enumerate() {
+                if !self.send_event(event)? {
+                    too_large.push(TooLarge { index, size: event.1.len(), limit: self.limit });
                 }
-                self.producer.send(&OutRecord {
-                    topic,
-                    partition: None,
-                    key: Some(key.as_bytes()),
-                    value: Some(value),
-                    headers: &HeaderBytes::default(),
-                    timestamp: None,
-                })?;
             }
-            left_out.push(too_large);
+            written.push(Written { too_large, limit: self.limit });
         }
         self.producer.flush(FLUSH_TIMEOUT)?;
-        Ok(left_out)
+        Ok(written)
     }
+
+    /// Sends an event; `false` where the topic does not take it.
+    fn send_event(&self, (key, value): &Keyed) -> Result<bool, BrokerError> {
+        if value.len() > self.limit {
+            return Ok(false);
+        }
+        let is_in_doubt = key.len() + value.len() + FRAME_BYTES > self.limit;
+        if is_in_doubt {
+            self.producer.flush(FLUSH_TIMEOUT)?;
+        }
+        self.producer.send(&OutRecord {
+            topic: &self.topic,
+            partition: None,
+            key: Some(key.as_bytes()),
+            value: Some(value),
+            headers: &HeaderBytes::default(),
+            timestamp: None,
+        })?;
+        if is_in_doubt {
+            match self.producer.flush(FLUSH_TIMEOUT) {
+                Err(error) if error.recovery() == Recovery::DeadLetter => return Ok(false),
+                flushed => flushed?,
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn read_limit(runtime: &Handle, admin: &Admin, topic: &Topic) -> Result<usize, BrokerError> {
+    let described = runtime.block_on(admin.describe(topic))?;
+    let described = described.ok_or_else(|| BrokerError::TopicMissing { topic: topic.clone() })?;
+    let limit = described.config.get("max.message.bytes");
+    let limit = limit.and_then(|entry| entry.value.parse().ok());
+    Ok(limit.unwrap_or(sending::MESSAGE_BYTES_DEFAULT))
+}
+
+/// Its batches fit into the topic however many events they hold.
+fn connect_producer(broker: &Broker, limit: usize) -> Result<Producer, BrokerError> {
+    Producer::with_batches(broker, limit.min(BATCH_BYTES))
 }

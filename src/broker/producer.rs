@@ -8,10 +8,16 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use super::{Broker, BrokerError, OutRecord, flush, transactional::owned_headers};
+use super::{
+    Broker, BrokerError, OutRecord, flush,
+    transactional::{delivery_failure, owned_headers},
+};
 
 /// One wait for deliveries; the reports of records that failed are taken in between.
 const SLICE: Duration = Duration::from_millis(50);
+
+/// librdkafka's own default.
+const BATCH_BYTES: usize = 1_000_000;
 
 /// Sends records, each acknowledged by all in-sync replicas when `flush` returns.
 pub struct Producer {
@@ -20,11 +26,18 @@ pub struct Producer {
 
 impl Producer {
     pub fn connect(broker: &Broker) -> Result<Self, BrokerError> {
+        Self::with_batches(broker, BATCH_BYTES)
+    }
+
+    /// Sends batches of at most so many bytes, or of one larger record.
+    pub fn with_batches(broker: &Broker, batch_bytes: usize) -> Result<Self, BrokerError> {
+        let batch = batch_bytes.max(1).to_string();
         let config = broker.client_config(&[
             ("enable.idempotence", "true"),
             ("acks", "all"),
             ("compression.type", "lz4"),
             ("linger.ms", "100"),
+            ("batch.size", &batch),
             ("message.max.bytes", "67108864"),
             ("partitioner", "murmur2_random"),
             ("delivery.report.only.error", "true"),
@@ -69,7 +82,7 @@ impl Producer {
             }
         }
         match self.client.context().failure.lock().map(|mut failure| failure.take()) {
-            Ok(Some(source)) => Err(BrokerError::of("deliver a record", source)),
+            Ok(Some(failure)) => Err(failure),
             _ => Ok(()),
         }
     }
@@ -79,7 +92,7 @@ impl Producer {
 #[derive(Default)]
 struct DeliveredOrNot {
     quiet: super::context::Quiet,
-    failure: std::sync::Mutex<Option<KafkaError>>,
+    failure: std::sync::Mutex<Option<BrokerError>>,
 }
 
 impl rdkafka::ClientContext for DeliveredOrNot {
@@ -96,8 +109,8 @@ impl rdkafka::producer::ProducerContext for DeliveredOrNot {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &rdkafka::producer::DeliveryResult<'_>, (): ()) {
-        if let (Err((error, _)), Ok(mut failure)) = (result, self.failure.lock()) {
-            failure.get_or_insert(error.clone());
+        if let (Err((error, message)), Ok(mut failure)) = (result, self.failure.lock()) {
+            failure.get_or_insert_with(|| delivery_failure(message, error));
         }
     }
 }

@@ -11,7 +11,7 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
+    message::{BorrowedMessage, Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 
@@ -398,6 +398,14 @@ fn delivery_error(topic: &str, size: usize, code: RDKafkaErrorCode) -> Option<Br
     }
 }
 
+/// The error of a record that was not delivered.
+pub(super) fn delivery_failure(message: &BorrowedMessage<'_>, error: &KafkaError) -> BrokerError {
+    let known = error
+        .rdkafka_error_code()
+        .and_then(|code| delivery_error(message.topic(), message.payload_len(), code));
+    known.unwrap_or_else(|| BrokerError::of("deliver a record", error.clone()))
+}
+
 /// Keeps the first record that could not be delivered, for the error to tell.
 #[derive(Default)]
 pub(super) struct Deliveries {
@@ -430,8 +438,7 @@ impl ProducerContext for Deliveries {
         if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
             return;
         }
-        let failure = delivery_error(message.topic(), message.payload_len(), code)
-            .unwrap_or_else(|| BrokerError::of("deliver a record", error.clone()));
+        let failure = delivery_failure(message, error);
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
     }
 }

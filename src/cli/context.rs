@@ -19,7 +19,10 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records of one dead letter topic may be larger than those of its input: the
 /// envelope's headers come on top.
 const ENVELOPE_BYTES: i64 = 64 << 10;
+const MESSAGE_BYTES: &str = "max.message.bytes";
 const MESSAGE_BYTES_DEFAULT: i64 = 1_048_588;
+/// Of the lineage topic: a table of some ten thousand columns makes an event of 10 MB.
+const EVENT_BYTES_MAX: i64 = 16 << 20;
 
 pub(super) struct Context {
     pub globals: Globals,
@@ -119,10 +122,14 @@ fn topics(config: &HubConfig, plan: &ProjectPlan) -> Vec<TopicRequest> {
             leave_room(topic, &stage.from.config);
         }
     }
-    for (name, partitions) in [(&config.lineage.topic, 4), (&config.forward.dead_letter_topic, 1)] {
+    let room = [(MESSAGE_BYTES.to_owned(), EVENT_BYTES_MAX.to_string())];
+    for (name, partitions, config) in [
+        (&config.lineage.topic, 4, room.into()),
+        (&config.forward.dead_letter_topic, 1, BTreeMap::new()),
+    ] {
         // A declared topic says more than what is derived.
         if !topics.iter().any(|topic| *topic.name == **name) {
-            let (name, config) = (name.as_str().into(), [].into());
+            let name = name.as_str().into();
             topics.push(TopicRequest { name, partitions, replication: -1, config });
         }
     }
@@ -140,10 +147,9 @@ fn topics(config: &HubConfig, plan: &ProjectPlan) -> Vec<TopicRequest> {
 /// Makes records of `topic` as large as those of a topic with the settings
 /// `input`, with an envelope around them, where nobody has said how large.
 fn leave_room(topic: &mut TopicRequest, input: &BTreeMap<String, String>) {
-    const SETTING: &str = "max.message.bytes";
-    let input = input.get(SETTING).and_then(|bytes| bytes.parse().ok());
+    let input = input.get(MESSAGE_BYTES).and_then(|bytes| bytes.parse().ok());
     let limit = input.unwrap_or(MESSAGE_BYTES_DEFAULT) + ENVELOPE_BYTES;
-    topic.config.entry(SETTING.to_owned()).or_insert(limit.to_string());
+    topic.config.entry(MESSAGE_BYTES.to_owned()).or_insert(limit.to_string());
 }
 
 fn request(topic: &TopicPlan) -> TopicRequest {
@@ -201,7 +207,10 @@ mod tests {
     fn parked_lineage_has_room_for_the_envelope_of_the_largest_event() {
         let topic = |name: &str, limit: Option<&str>| (name.to_owned(), limit.map(str::to_owned));
         let (lineage, parked) = ("lineage", "lineage.dlq");
-        assert_eq!(limits(&[]), [topic(lineage, None), topic(parked, Some("1114124"))]);
+        assert_eq!(
+            limits(&[]),
+            [topic(lineage, Some("16777216")), topic(parked, Some("16842752"))]
+        );
 
         let declared =
             "topic: lineage\nconfig: { max.message.bytes: 2000000 }\nfields: { a: string }\n";

@@ -32,6 +32,12 @@ fn event(run: &str, padding: usize) -> Value {
 #[test]
 fn an_event_over_the_topics_limit_is_refused_and_takes_no_other_with_it() {
     let project = Project::with_topics("largeevent");
+    let lineage = project.name("lineage");
+    let text = format!(
+        "topic: {lineage}\npartitions: 4\nconfig: {{ max.message.bytes: 1048588 }}\nfields: {{ a: string }}\n"
+    );
+    project.write("topics/lineage.yaml", &text);
+    project.run(&["topics", "apply"]).ok();
     let mut hub = api_alone(&project, &[]);
     let api = hub.api();
     let large = event("large", 2 << 20);

@@ -12,6 +12,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a failed test shows")]
 
 mod api;
+mod api_bodies;
 mod api_faults;
 mod api_limits;
 mod api_page;
