@@ -18,7 +18,7 @@ MINUTES ?= 60
 	bench-smoke bench-latency bench-soak bench-scale bench-plots \
 	dev-setup start stop status logs run-api run-lineage-consumer check fix docs \
 	test-unit test-integration test-pipeline test-compose test-collector test-dashboards \
-	test-dockerfile coverage check-project
+	test-dockerfile test-differential coverage check-project
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-22s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ test-collector: ## Run the tests of telemetry on a real collector (builds it onc
 
 test-dashboards: ## Run every query of dashboards and alerts on ClickHouse's engine (887 MB once)
 	scripts/test-dashboards.sh
+
+test-differential: ## Compare SQL expressions with PostgreSQL and DuckDB on extreme values (ONLY=PATTERN)
+	scripts/differential.sh $(if $(ONLY),--only '$(ONLY)')
 
 test-dockerfile: ## Lint the Dockerfile, and try its layer of dependencies
 	scripts/test-dockerfile.sh

@@ -1,39 +1,26 @@
 #!/usr/bin/env bash
-# Compares the SQL of stages with PostgreSQL on extreme values (scripts/differential/).
-# Starts a PostgreSQL of its own, which listens on a socket only; installs it as root on
-# Debian if there is none. REFUSED=1 also prints what `check` refuses.
+# Compares SQL expressions on rows of extreme values with PostgreSQL, and with
+# DuckDB where PostgreSQL lacks the function. Arguments go to compare.py.
+#
+# DIFFERENTIAL_DIR  where the Python packages are kept (.differential in the project)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-find_postgres() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1; }
-bin=$(find_postgres)
-if [ -z "$bin" ]; then
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo 'differential.sh: PostgreSQL is missing; install it, or run this as root on Debian' >&2
+    exit 1
+  fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update --quiet=2
   apt-get install --quiet=2 --yes --no-install-recommends postgresql
-  bin=$(find_postgres)
 fi
-
+dir=${DIFFERENTIAL_DIR:-.differential}
+if ! "$dir/bin/python" -c 'import duckdb, psycopg' 2>/dev/null; then
+  echo "installing DuckDB and psycopg into $dir (once)" >&2
+  python3 -m venv "$dir"
+  "$dir/bin/pip" --quiet install 'duckdb==2.0.1' 'psycopg[binary]==3.3.9'
+fi
 cargo build --quiet --example evaluate
-target=${CARGO_TARGET_DIR:-target}
-
-dir=$(mktemp -d)
-# PostgreSQL does not run as root.
-as_owner() { "$@"; }
-if [ "$(id -u)" = 0 ]; then
-  chown postgres "$dir"
-  as_owner() { setpriv --reuid=postgres --regid=postgres --clear-groups env HOME="$dir" "$@"; }
-fi
-stop() {
-  (cd / && as_owner "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1) || true
-  rm -rf "$dir"
-}
-trap stop EXIT
-(
-  cd /
-  as_owner "$bin/initdb" -D "$dir/data" -U postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 >/dev/null
-  as_owner "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" \
-    -o "-c listen_addresses='' -k $dir -c fsync=off" start >/dev/null
-)
-python3 scripts/differential/compare.py "$target/debug/examples/evaluate" \
-  "$bin/psql" -h "$dir" -U postgres -X -q -v ON_ERROR_STOP=1 -f - postgres
+exec "$dir/bin/python" scripts/differential/compare.py \
+  --program "${CARGO_TARGET_DIR:-target}/debug/examples/evaluate" "$@"

@@ -1,198 +1,197 @@
-#!/usr/bin/env python3
-"""Compares a stage's SELECT with PostgreSQL, expression by expression and row by row.
+"""Compares the values of SQL expressions here with those of PostgreSQL and DuckDB.
 
-usage: compare.py EVALUATE PSQL...   EVALUATE: the program of examples/evaluate;
-                                     PSQL: a command that runs SQL from stdin
-
-`check` may refuse an expression, and a row may fail in both. Everything else must agree,
-or be one of the kinds of `differences.toml`. The last lines count in cargo's words.
+Prints each difference that `differences.toml` does not list, and counts. Exit code 1 if there is one.
 """
 
+import argparse
 import collections
-import datetime
-import decimal
-import fnmatch
 import json
-import math
-import os
 import pathlib
+import re
 import subprocess
 import sys
+import time
 import tomllib
+from dataclasses import dataclass, field
 
-import expressions
-import rows
+import values
+from engines import DuckDb, Postgres
+from expressions import cases
+from rows import ROWS, table
 
-HERE = pathlib.Path(__file__).parent
-EVALUATE_FUNCTION = """
-CREATE FUNCTION evaluate(expr text) RETURNS TABLE (r int, v text, failure text) LANGUAGE plpgsql AS $$
-BEGIN
-  FOR r IN SELECT input.r FROM input ORDER BY 1 LOOP
-    BEGIN
-      EXECUTE format('SELECT to_json(x)::text FROM (SELECT (%s) AS x FROM input WHERE r = %s) q', expr, r) INTO v;
-      failure := NULL;
-    EXCEPTION WHEN OTHERS THEN
-      v := NULL; failure := SQLERRM;
-    END;
-    RETURN NEXT;
-  END LOOP;
-END $$;
-"""
+FOLDER = pathlib.Path(__file__).parent
+GUIDE = FOLDER.parent.parent / "docs" / "guide.md"
+HEADING = "| Expression | Here | PostgreSQL | Why |\n|---|---|---|---|\n"
+# With fewer compared expressions the suite would say nothing.
+COMPARED_MIN = 800
 
 
-def postgres(command, pairs):
-    """By expression: a value or a failure for each row."""
-    script = ["SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; SET extra_float_digits = 1;",
-              "DROP TABLE IF EXISTS input; DROP FUNCTION IF EXISTS evaluate;"]
-    script += list(rows.table()) + [EVALUATE_FUNCTION, "CREATE TEMP TABLE e (id int, x text);"]
-    for number, (_, expr) in enumerate(pairs):
-        script.append(f"INSERT INTO e VALUES ({number}, $expr${expr}$expr$);")
-    script.append("COPY (SELECT json_build_array(e.id, q.r, q.v, q.failure) FROM e, LATERAL evaluate(e.x) q) TO STDOUT;")
-    done = subprocess.run(command, input="\n".join(script), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"PostgreSQL failed:\n{done.stderr[-3000:]}")
-    answers = collections.defaultdict(dict)
-    for line in done.stdout.splitlines():
-        if line.startswith("["):
-            # COPY doubles backslashes.
-            number, row, value, failure = json.loads(line.replace("\\\\", "\\"))
-            answers[number][row] = ("failure", failure) if failure is not None else ("value", value)
+@dataclass
+class Result:
+    case: object
+    engine: str
+    kind: str = ""
+    # "value", "error here", "error there"; by row: (row, here, there).
+    rows: dict = field(default_factory=lambda: collections.defaultdict(list))
+    refused: str | None = None
+
+
+def evaluate_here(program, found):
+    """The answers of `examples/evaluate.rs`, in the order of the expressions."""
+    lines = [table(), *(json.dumps(case.here) for case in found)]
+    done = subprocess.run([program], input="\n".join(lines) + "\n", capture_output=True, text=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode != 0 or len(answers) != len(found):
+        last = found[len(answers)].here if len(answers) < len(found) else "the end"
+        raise SystemExit(f"{program} stopped at {last}: exit code {done.returncode}\n{done.stderr[-2000:]}")
     return answers
 
 
-def hub(program, pairs):
-    """By expression: the refusal of `check`, or a value or a failure for each row."""
-    fields, lines = rows.fields(), list(rows.lines())
-    # The rows are spliced in as text: a JSON library would round them.
-    tasks = [
-        json.dumps({"id": number, "fields": fields, "sql": f"SELECT r, {expr} AS v FROM input"})[:-1]
-        + ', "rows": [' + ",".join(lines) + "]}"
-        for number, (expr, _) in enumerate(pairs)
-    ]
-    done = subprocess.run([program], input="\n".join(tasks), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"the evaluation ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    answers = {}
-    for line in done.stdout.splitlines():
-        answer = json.loads(line)
-        if "error" in answer:
-            answers[answer["id"]] = answer["error"]
+def not_finite(value):
+    return isinstance(value, str) and value.lower().lstrip("-") in ("nan", "infinity", "inf")
+
+
+def compare(case, answer, engine, theirs):
+    result = Result(case, engine, answer.get("type", ""))
+    if "panic" in answer:
+        result.rows["panic"].append((0, "panic", None))
+        return result
+    if "refused" in answer:
+        result.refused = answer["refused"]
+        return result
+    for row in range(ROWS):
+        one, there = answer["rows"][row], theirs[row]
+        if case.tries and values.failed(there):
+            there = None
+        if one is None:
+            result.rows["lost"].append((row, None, there))
+        elif "error" in one:
+            # JSON has no NaN and no infinity: a row of it is a dead letter.
+            if not values.failed(there) and not not_finite(there):
+                result.rows["error here"].append((row, one["error"], there))
+        else:
+            here = values.from_json(one["value"])["v"]
+            if values.failed(there):
+                result.rows["error there"].append((row, here, there[1]))
+            elif not values.same(here, there, answer["type"]):
+                result.rows["value"].append((row, here, there))
+    if "passes" in answer:
+        true = [row for row in range(ROWS) if (answer["rows"][row] or {}).get("value") == '{"v":true}']
+        if answer["passes"] != true:
+            result.rows["filter"].append((0, answer["passes"], true))
+    return result
+
+
+def load_differences():
+    entries = tomllib.loads((FOLDER / "differences.toml").read_text())["difference"]
+    for entry in entries:
+        entry["patterns"] = [re.compile(pattern, re.DOTALL) for pattern in entry["expressions"]]
+        entry["used"] = 0
+    return entries
+
+
+def listed(entries, result, outcome):
+    for entry in entries:
+        if outcome in entry["outcomes"] and any(one.fullmatch(result.case.here) for one in entry["patterns"]):
+            entry["used"] += 1
+            return True
+    return False
+
+
+def show(value):
+    return f"error {value[1]}" if values.failed(value) else str(value)
+
+
+def report(results, entries, out):
+    failures = 0
+    outcomes = collections.Counter()
+    for result in results:
+        if result.refused is not None:
+            outcomes["refused"] += 1
             continue
-        values = {}
-        for text in answer["rows"]:
-            row = json.loads(text)["r"]
-            values[row] = ("value", value_text(text))
-        for offset, step, error in answer["dead"]:
-            values[offset] = ("failure", f"{step}: {error}")
-        answers[answer["id"]] = values
-    return answers
-
-
-def value_text(line):
-    """The JSON text of `v` in a line that begins with `r`."""
-    _, _, rest = line.partition(',"v":')
-    return rest[:-1] if rest else "null"
-
-
-class Number(str):
-    """A number as it was written."""
-
-
-def parse(text):
-    return None if text is None else json.loads(text, parse_float=Number, parse_int=Number)
-
-
-def instant(text):
-    """Microseconds, for a text that is a timestamp."""
-    if not isinstance(text, str) or len(text) < 19 or text[10] not in "T ":
-        return None
-    try:
-        when = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    when = when if when.tzinfo else when.replace(tzinfo=datetime.timezone.utc)
-    return (when - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
-
-
-def same(ours, theirs):
-    """Whether two JSON values are one value; `nearly` for doubles that differ in the last digits."""
-    if isinstance(ours, Number) and isinstance(theirs, Number):
-        left, right = decimal.Decimal(ours), decimal.Decimal(theirs)
-        if left == right:
-            return True
-        # PostgreSQL prints a numeric's digits; a double is compared as a double.
-        a, b = float(ours), float(theirs)
-        is_double = "e" in (ours + theirs).lower() or "." in ours
-        if is_double and a == b and len(ours.lstrip("-").replace(".", "")) <= 17:
-            return True
-        return "nearly" if is_double and math.isclose(a, b, rel_tol=4e-15) else False
-    if isinstance(ours, list) and isinstance(theirs, list):
-        return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs))
-    if isinstance(ours, Number) != isinstance(theirs, Number):
-        return False
-    at = instant(ours)
-    if at is not None and at == instant(theirs):
-        return True
-    # A time keeps or drops trailing zeros of its second.
-    if isinstance(ours, str) and isinstance(theirs, str) and ours.count(":") == 2 == theirs.count(":"):
-        if ours.rstrip("0").rstrip(".") == theirs.rstrip("0").rstrip("."):
-            return True
-    return ours == theirs
-
-
-def differences(pairs, ours, theirs):
-    """Every (expression, row, kind, our value, PostgreSQL's value) that is not one value."""
-    for number, (expr, _) in enumerate(pairs):
-        if isinstance(ours[number], str):
+        unlisted = {outcome: rows for outcome, rows in result.rows.items() if not listed(entries, result, outcome)}
+        outcomes["in the table" if result.rows and not unlisted else "differs" if unlisted else "same"] += 1
+        if not unlisted:
             continue
-        for row in range(len(rows.ROWS)):
-            left = ours[number].get(row, ("missing", None))
-            right = theirs[number][row]
-            if left[0] == "value" and right[0] == "value":
-                verdict = same(parse(left[1]), parse(right[1]))
-                if verdict is not True:
-                    yield expr, row, "nearly" if verdict else "value", left[1], right[1]
-            elif left[0] != right[0]:
-                kind = {"failure": "dead letter", "value": "no failure", "missing": "missing"}[left[0]]
-                yield expr, row, kind, left[1], right[1]
+        failures += 1
+        text = result.case.postgres or result.case.duckdb
+        there = "" if text == result.case.here else f"   [{result.engine}: {text}]"
+        print(f"differs: {result.case.here}   ({result.kind}){there}", file=out)
+        for outcome, rows in unlisted.items():
+            for row, here, other in rows[:4]:
+                print(f"    {outcome}, row {row}: here {show(here)!r}, {result.engine} {show(other)!r}", file=out)
+            if len(rows) > 4:
+                print(f"    {outcome}: {len(rows) - 4} more rows", file=out)
+    return failures, outcomes
+
+
+def guide_rows(entries):
+    cell = lambda text: str(text).replace("|", "\\|")
+    return "".join(f"| `{cell(one['here'][0])}` | {cell(one['here'][1])} | {cell(one['postgres'])} | {cell(one['reason'])} |\n"
+                   for one in entries)
+
+
+def check_guide(entries, write):
+    """The guide's table is made from the list."""
+    text = GUIDE.read_text()
+    before, heading, after = text.partition("### Differences from PostgreSQL\n")
+    if not heading:
+        return ["docs/guide.md has no section `Differences from PostgreSQL`"]
+    prose, mark, rest = after.partition(HEADING)
+    rows = re.match(r"(\|.*\n)*", rest)[0]
+    wanted = guide_rows(entries)
+    if rows == wanted and mark:
+        return []
+    if write:
+        GUIDE.write_text(before + heading + prose + HEADING + wanted + rest[len(rows):])
+        return []
+    return ["docs/guide.md: the table of differences is not that of differences.toml: scripts/differential.sh --write-guide"]
 
 
 def main():
-    program, command = sys.argv[1], sys.argv[2:]
-    pairs = expressions.pairs()
-    theirs = postgres(command, pairs)
-    ours = hub(program, pairs)
-    accepted = tomllib.loads((HERE / "differences.toml").read_text(encoding="utf-8"))["difference"]
-    used, failed, shown = collections.Counter(), set(), 0
-    for expr, row, kind, left, right in differences(pairs, ours, theirs):
-        match = next((entry for entry in accepted if matches(entry, expr, row, kind)), None)
-        if match:
-            used[match["name"]] += 1
-            continue
-        failed.add(expr)
-        shown += 1
-        if shown <= int(os.environ.get("SHOWN", "200")):
-            print(f"{expr}  row {row}: {kind}: {left}  PostgreSQL: {right}")
-    refused = [expr for number, (expr, _) in enumerate(pairs) if isinstance(ours[number], str)]
-    if os.environ.get("REFUSED"):
-        for number, (expr, _) in enumerate(pairs):
-            if isinstance(ours[number], str):
-                print(f"refused: {expr}: {ours[number].splitlines()[-1][:200]}")
-    for entry in accepted:
-        if entry["name"] not in used:
-            failed.add(entry["name"])
-            print(f"differences.toml: `{entry['name']}` accepts nothing; remove it")
-    print(f"{len(pairs)} expressions x {len(rows.ROWS)} rows; {len(refused)} refused by check; "
-          f"accepted differences: {dict(used)}")
-    passed = len(pairs) - len(refused) - len(failed)
-    print(f"test result: {'FAILED' if failed else 'ok'}. {passed} passed; {len(failed)} failed; {len(refused)} ignored")
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--program", required=True, help="examples/evaluate.rs, built")
+    arguments.add_argument("--port", type=int, default=21432, help="names the socket of PostgreSQL")
+    arguments.add_argument("--only", help="a regular expression that the expressions must contain")
+    arguments.add_argument("--refused", action="store_true", help="also print what is refused, with its message")
+    arguments.add_argument("--write-guide", action="store_true", help="write the table in docs/guide.md")
+    options = arguments.parse_args()
+    entries = load_differences()
+    found = [one for one in cases() if not options.only or re.search(options.only, one.here)]
+    begun = time.monotonic()
+    answers = evaluate_here(options.program, found)
+    here = time.monotonic() - begun
+    postgres, duckdb = Postgres(options.port), DuckDb()
+    results = []
+    try:
+        for one, answer in zip(found, answers):
+            engine = postgres if one.postgres else duckdb
+            name = "PostgreSQL" if one.postgres else "DuckDB"
+            theirs = [None] * ROWS if "refused" in answer else engine.evaluate(one.postgres or one.duckdb)
+            results.append(compare(one, answer, name, theirs))
+    finally:
+        postgres.stop()
+    failures, outcomes = report(results, entries, sys.stdout)
+    if options.refused:
+        for result in results:
+            if result.refused is not None:
+                print(f"refused: {result.case.here}: {result.refused}")
+    problems = check_guide(entries, options.write_guide)
+    compared = len(results) - outcomes["refused"]
+    if not options.only:
+        problems += [f"differences.toml: nothing differs as in `{one['here'][0]}`: remove it" for one in entries
+                     if not one["used"]]
+        if compared < COMPARED_MIN:
+            problems.append(f"only {compared} expressions were compared, of at least {COMPARED_MIN}")
+    for problem in problems:
+        print(f"problem: {problem}")
+    print(f"{len(results)} expressions of {ROWS} rows: {dict(outcomes)}; PostgreSQL {postgres.version}, DuckDB {duckdb.version}; "
+          f"{here:.0f} s here, {time.monotonic() - begun:.0f} s in all")
+    failed = failures + len(problems)
+    passed = len(results) - failures
+    # In cargo's form, which .ci/run adds up.
+    print(f"test result: {'FAILED' if failed else 'ok'}. {passed} passed; {failed} failed;")
     sys.exit(1 if failed else 0)
-
-
-def matches(entry, expr, row, kind):
-    if not any(fnmatch.fnmatchcase(expr, pattern) for pattern in entry["expressions"]):
-        return False
-    return kind in entry["kinds"] and ("rows" not in entry or row in entry["rows"])
 
 
 if __name__ == "__main__":
