@@ -43,6 +43,7 @@ mod node;
 mod server;
 mod session;
 mod state;
+pub mod topic_config;
 mod txn;
 
 pub use broker::{Broker, BrokerBuilder, StartError};

@@ -56,6 +56,11 @@ fn what_cannot_be_a_topic_is_refused_with_the_reason() {
     assert_eq!(refusal(NewTopic::new("n", 1, many)), RDKafkaErrorCode::InvalidReplicationFactor);
     let odd = NewTopic::new("n", 1, one()).set("retention.mss", "1");
     assert_eq!(refusal(odd), RDKafkaErrorCode::InvalidConfig);
+    let wrong = NewTopic::new("n", 1, one()).set("cleanup.policy", "burn");
+    assert_eq!(refusal(wrong), RDKafkaErrorCode::InvalidConfig);
+    // In the names of Kafka's metrics `.` and `_` are the same.
+    broker.create_topic("a.b_c", 1);
+    assert_eq!(refusal(NewTopic::new("a_b.c", 1, one())), RDKafkaErrorCode::InvalidTopic);
     assert_eq!(values(&broker.bootstrap, "t", 1, "read_committed").len(), 0);
     broker.stop();
 }

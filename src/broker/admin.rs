@@ -1,7 +1,11 @@
 //! Topics and groups of the cluster: look, make, widen, configure; never delete.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
+use embedded_kafka::topic_config::is_same;
 use rdkafka::{
     admin::{
         AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic,
@@ -19,6 +23,10 @@ use super::{
 use crate::record::Topic;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest that a change of settings may take to be known to the brokers.
+const CONFIG_TIMEOUT: Duration = Duration::from_secs(5);
+const CONFIG_LOOK: Duration = Duration::from_millis(20);
 
 /// A topic to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,14 +174,34 @@ impl Admin {
         for (key, value) in &wanted {
             request = request.set(key, value);
         }
-        let answers = self
-            .client
-            .alter_configs([&request], &options())
-            .await
-            .map_err(|source| BrokerError::of(action, source))?;
-        match answers.into_iter().next() {
-            Some(Err((_, code))) => Err(refused(action, name, code)),
-            _ => Ok(()),
+        let answers = self.client.alter_configs([&request], &options()).await;
+        answers.map_err(|source| BrokerError::of(action, source))?;
+        self.await_config(name, changes).await
+    }
+
+    /// Waits until a topic has the settings `changes`: of the broker's answer to
+    /// a change, the client library passes on no refusal (rdkafka 0.39,
+    /// `AlterConfigsFuture`).
+    async fn await_config(
+        &self,
+        name: &Topic,
+        changes: &BTreeMap<String, String>,
+    ) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + CONFIG_TIMEOUT;
+        loop {
+            let has = self.topic_config(name).await?;
+            let is_set = |(key, value): &(&String, &String)| {
+                has.get(*key).is_some_and(|entry| entry.own && is_same(key, &entry.value, value))
+            };
+            let Some((key, value)) = changes.iter().find(|change| !is_set(change)) else {
+                return Ok(());
+            };
+            if Instant::now() >= deadline {
+                let action = "change the settings of a topic";
+                let reason = format!("`{name}`: the broker did not take `{key}: {value}`");
+                return Err(BrokerError::Refused { action, reason });
+            }
+            tokio::time::sleep(CONFIG_LOOK).await;
         }
     }
 
@@ -196,4 +224,51 @@ fn options() -> AdminOptions {
 
 fn refused(action: &'static str, name: &Topic, code: RDKafkaErrorCode) -> BrokerError {
     BrokerError::Refused { action, reason: format!("`{name}`: {code}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::{
+        KafkaConfig,
+        embedded::{Embedded, EmbeddedOptions},
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_setting_that_the_broker_refuses_is_refused_on_a_topic_that_exists() {
+        let dir = tempfile::tempdir().unwrap();
+        let embedded = Embedded::start(&EmbeddedOptions {
+            listen: Some("127.0.0.1:0".to_owned()),
+            data_dir: dir.path().to_owned(),
+            ephemeral: true,
+        })
+        .await
+        .unwrap();
+        let config = KafkaConfig { bootstrap: embedded.bootstrap(), ..KafkaConfig::default() };
+        let admin = Admin::connect(&Broker::new(config)).unwrap();
+        let config = BTreeMap::from([("segment.ms".to_owned(), "5".to_owned())]);
+        let request = TopicRequest {
+            name: "t".into(),
+            partitions: 1,
+            replication: 1,
+            config: config.clone(),
+        };
+        admin.create(&request).await.unwrap();
+        let set = async |key: &str, value: &str| {
+            let changes = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            admin.configure(&"t".into(), &changes).await
+        };
+        for (key, value) in [("retention.ms", "abc"), ("nope.x", "1")] {
+            let refused = set(key, value).await.unwrap_err().to_string();
+            assert!(refused.contains(&format!("did not take `{key}: {value}`")), "{refused}");
+        }
+        set("retention.ms", "60000").await.unwrap();
+        set("cleanup.policy", "compact, delete").await.unwrap();
+        let has = admin.describe(&"t".into()).await.unwrap().unwrap().config;
+        let own = |key: &str| has[key].own.then(|| has[key].value.as_str());
+        assert_eq!(own("retention.ms"), Some("60000"));
+        assert_eq!(own("segment.ms"), Some("5"), "what was set before stays");
+        assert!(!has.contains_key("nope.x"));
+        embedded.shutdown().await;
+    }
 }

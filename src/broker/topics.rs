@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use embedded_kafka::topic_config::is_same;
+
 use super::{Admin, BrokerError, TopicDescription, TopicRequest};
 use crate::record::Topic;
 
@@ -81,7 +83,7 @@ pub fn diff(wanted: &TopicRequest, found: Option<&TopicDescription>) -> Vec<Topi
     }
     for (key, to) in &wanted.config {
         let from = found.config.get(key).map(|entry| entry.value.clone());
-        if from.as_ref() != Some(to) {
+        if from.as_ref().is_none_or(|from| !is_same(key, from, to)) {
             let (topic, key, to) = (topic.clone(), key.clone(), to.clone());
             changes.push(TopicChange::SetConfig { topic, key, from, to });
         }

@@ -17,9 +17,9 @@ use kafka_protocol::messages::{
 };
 
 use super::{Call, text};
-use crate::log::options::{self, Kind, TOPIC_CONFIGS};
 use crate::node::NODE_ID;
 use crate::state::ledger::Change;
+use crate::topic_config::{self, Kind, TOPIC_CONFIGS, TopicConfig};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -33,11 +33,13 @@ type Configs = BTreeMap<String, String>;
 type Refusal = (ResponseError, String);
 
 /// All settings of a topic: name, value, and whether it was set.
-pub(super) fn described(configs: &Configs) -> impl Iterator<Item = (&'static str, String, bool)> {
-    TOPIC_CONFIGS.iter().map(|(name, default, _)| match configs.get(*name) {
-        Some(value) => (*name, value.clone(), true),
-        None => (*name, (*default).to_owned(), false),
-    })
+pub(super) fn described(configs: &Configs) -> impl Iterator<Item = (&str, String, bool)> {
+    let known = TOPIC_CONFIGS.iter().map(|TopicConfig { name, default, .. }| {
+        let set = configs.get(*name);
+        (*name, set.map_or(*default, String::as_str).to_owned(), set.is_some())
+    });
+    let others = configs.iter().filter(|(name, _)| topic_config::find(name).is_none());
+    known.chain(others.map(|(name, value)| (name.as_str(), value.clone(), true)))
 }
 
 pub(crate) async fn describe_configs(
@@ -95,7 +97,7 @@ fn topic_configs(
         if is_set {
             synonyms.push(synonym(&value, SET_FOR_TOPIC));
         }
-        synonyms.push(synonym(options::default_of(name), DEFAULT));
+        synonyms.push(synonym(topic_config::default_of(name), DEFAULT));
         DescribeConfigsResourceResult::default()
             .with_name(text(name))
             .with_value(Some(text(&value)))
@@ -107,13 +109,15 @@ fn topic_configs(
     Ok(results.collect())
 }
 
-/// Kafka's numbers of the types: string 2, long 5, double 6, list 7.
+/// Kafka's numbers of the types: boolean 1, string 2, int 3, long 5, double 6, list 7.
 fn config_type(name: &str) -> i8 {
-    match TOPIC_CONFIGS.iter().find(|(known, _, _)| *known == name).map(|(_, _, kind)| kind) {
-        Some(Kind::Number) => 5,
+    match topic_config::find(name).map(|config| config.kind) {
+        Some(Kind::Boolean) => 1,
+        Some(Kind::Word(_)) | None => 2,
+        Some(Kind::Int(..)) => 3,
+        Some(Kind::Long(_)) => 5,
         Some(Kind::Ratio) => 6,
-        Some(Kind::CleanupPolicy) => 7,
-        Some(Kind::Text | Kind::TimestampType) | None => 2,
+        Some(Kind::Words(_) | Kind::Replicas) => 7,
     }
 }
 
@@ -131,7 +135,7 @@ fn broker_configs(
         ("default.replication.factor", "1".to_owned()),
         ("group.initial.rebalance.delay.ms", config.group_initial_delay.as_millis().to_string()),
         ("max.connections", config.connections_max.to_string()),
-        ("message.max.bytes", options::default_of("max.message.bytes").to_owned()),
+        ("message.max.bytes", topic_config::default_of("max.message.bytes").to_owned()),
         ("num.partitions", config.default_partitions.to_string()),
         ("offset.metadata.max.bytes", config.offset_metadata_bytes_max.to_string()),
         ("offsets.topic.replication.factor", "1".to_owned()),
@@ -172,9 +176,7 @@ fn alter(
         return Err((ResponseError::InvalidRequest, words));
     }
     let configs = change(current(call, name)?)?;
-    for (name, value) in &configs {
-        options::check(name, value).map_err(|words| (ResponseError::InvalidConfig, words))?;
-    }
+    topic_config::check(&configs).map_err(|words| (ResponseError::InvalidConfig, words))?;
     if validate_only {
         return Ok(());
     }
@@ -240,7 +242,8 @@ fn alter_one(configs: &mut Configs, config: &AlterableConfig) -> Result<(), Refu
     let value = config.value.as_ref().map(ToString::to_string).unwrap_or_default();
     let is_list = |name: &str| config_type(name) == 7;
     let listed = |configs: &Configs| -> Vec<String> {
-        let current = configs.get(&name).map_or_else(|| options::default_of(&name), String::as_str);
+        let current =
+            configs.get(&name).map_or_else(|| topic_config::default_of(&name), String::as_str);
         current.split(',').map(|part| part.trim().to_owned()).filter(|p| !p.is_empty()).collect()
     };
     match config.config_operation {

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::configs::described;
 use super::{Call, NONE, text};
 use crate::catalog::Topic;
-use crate::log::options;
 use crate::state::ledger::{Change, TopicEntry};
+use crate::topic_config;
 
 const NAME_CHARS_MAX: usize = 249;
 
@@ -92,10 +92,9 @@ fn create_one(
     let mut configs = BTreeMap::new();
     for config in &asked.configs {
         let Some(value) = &config.value else { continue };
-        options::check(&config.name, value)
-            .map_err(|words| (ResponseError::InvalidConfig, words))?;
         configs.insert(config.name.to_string(), value.to_string());
     }
+    topic_config::check(&configs).map_err(|words| (ResponseError::InvalidConfig, words))?;
     create(call, &asked.name, partitions, configs, validate_only)
 }
 
@@ -125,6 +124,12 @@ fn create(
     if state.topics.contains_key(name) {
         let words = format!("Topic '{name}' already exists.");
         return Err((ResponseError::TopicAlreadyExists, words));
+    }
+    // In the names of Kafka's metrics the two are the same letter.
+    let similar = |other: &&String| other.replace('.', "_") == name.replace('.', "_");
+    if let Some(other) = state.topics.keys().filter(|_| name.contains(['.', '_'])).find(similar) {
+        let words = format!("Topic '{name}' collides with existing topic: {other}");
+        return Err((ResponseError::InvalidTopicException, words));
     }
     let others: i32 = state.topics.values().map(|topic| topic.partitions).sum();
     check_partitions(call, partitions, others)?;
