@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{CliError, Globals, OutputFormat, context, output};
+use super::{CliError, Globals, Hub, OutputFormat, check::Report, context, output};
 use crate::config;
 
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub(super) struct ConfigArgs {
 enum ConfigCommand {
     /// Print every setting, its value and where that came from
     Show,
-    /// Print all problems of the configuration
+    /// Print all problems of the configuration, together with those of the project's files
     Check,
 }
 
@@ -27,13 +27,17 @@ struct Row<'a> {
     origin: String,
 }
 
-pub(super) fn run(args: &ConfigArgs, globals: &Globals) -> Result<(), CliError> {
-    let loaded = config::load(&context::sources(globals)?)?;
+pub(super) fn run(args: &ConfigArgs, globals: Globals, hub: Hub) -> Result<(), CliError> {
     let json = globals.output == OutputFormat::Json;
     match args.command {
-        ConfigCommand::Check if json => Ok(()),
-        ConfigCommand::Check => output::line("ok"),
+        // Names must be unique over settings and files together.
+        ConfigCommand::Check => match Report::read(globals, hub)?.error() {
+            Some(error) => Err(error),
+            None if json => Ok(()),
+            None => output::line("ok"),
+        },
         ConfigCommand::Show => {
+            let loaded = config::load(&context::sources(&globals)?)?;
             let rows: Vec<Row<'_>> = loaded
                 .provenance
                 .iter()

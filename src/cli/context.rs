@@ -9,7 +9,7 @@ use crate::{
         embedded::{self, Embedded},
     },
     config::{self, Flag, HubConfig, Loaded, Sources},
-    pipeline::{self, Project, ProjectPlan, StagePlan, TopicPlan},
+    pipeline::{self, Project, ProjectError, ProjectPlan, SettingTopics, StagePlan, TopicPlan},
     telemetry::OtelConfig,
 };
 
@@ -27,6 +27,7 @@ const EVENT_BYTES_MAX: i64 = 16 << 20;
 pub(super) struct Context {
     pub globals: Globals,
     pub config: HubConfig,
+    setting_topics: SettingTopics,
     pub otel: OtelConfig,
     pub no_color: bool,
     /// What the program brings of its own.
@@ -36,14 +37,24 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn load(globals: Globals, hub: Hub) -> Result<Self, CliError> {
         let sources = sources(&globals)?;
+        let loaded = config::load(&sources)?;
+        Ok(Self::new(globals, hub, &sources, loaded))
+    }
+
+    pub(super) fn new(globals: Globals, hub: Hub, sources: &Sources, loaded: Loaded) -> Self {
         let no_color = sources.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let Loaded { mut config, otel, .. } = config::load(&sources)?;
+        let Loaded { mut config, otel, provenance } = loaded;
         match globals.verbose {
             0 => {}
             1 => "info,lineage_hub=debug".clone_into(&mut config.log.filter),
             _ => "debug,lineage_hub=trace,kafka=trace".clone_into(&mut config.log.filter),
         }
-        Ok(Self { globals, config, otel, no_color, hub })
+        let setting_topics = SettingTopics::new(
+            &config.lineage.topic,
+            &config.forward.dead_letter_topic,
+            |setting| provenance.origin(setting).to_string(),
+        );
+        Self { globals, config, setting_topics, otel, no_color, hub }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -61,9 +72,20 @@ impl Context {
         pipeline::Options { functions, transforms, namespace: &self.config.lineage.namespace }
     }
 
+    /// The files of the project, with the topics that the settings name.
+    pub(super) fn project(&self) -> Result<Project, ProjectError> {
+        let root = &self.globals.project;
+        let mut project = Project::load(root)?;
+        project.setting_topics = self.setting_topics.clone();
+        if self.globals.config.is_none() {
+            project.warn_of_misnamed_settings(root);
+        }
+        Ok(project)
+    }
+
     /// The project as it is to run; its warnings are printed.
     pub(super) fn plan(&self) -> Result<ProjectPlan, CliError> {
-        let project = Project::load(&self.globals.project)?;
+        let project = self.project()?;
         let (plan, warnings) = pipeline::check(&project, self.check_options()).into_plan()?;
         for warning in warnings {
             anstream::eprintln!("{warning}");

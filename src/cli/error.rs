@@ -24,6 +24,8 @@ pub enum CliError {
     Project(#[from] ProjectError),
     #[error("{0}")]
     Check(#[from] CheckError),
+    #[error("{settings}\n{project}")]
+    Problems { settings: ConfigError, project: CheckError },
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error(transparent)]

@@ -28,8 +28,8 @@ enum LineageCommand {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// A topic, a stage (`orders/extract`), one field (`orders.loaded#total`), or
-    /// an id (`dataset:kafka://kafka:9092:orders`)
+    /// A topic, a stage (`orders/extract`), one field (`orders.loaded#total`, or with
+    /// quotes `orders.loaded#"odd#name"`), or an id (`dataset:kafka://kafka:9092:orders`)
     node: String,
 
     /// Print the columns, too
@@ -88,10 +88,13 @@ fn node(
 ) -> Result<(NodeId, Option<String>), CliError> {
     let mut found = graph.find(&args.node);
     let mut field = None;
-    if let (true, Some((dataset, name))) = (found.is_empty(), args.node.rsplit_once('#')) {
+    for (dataset, name) in fields(&args.node) {
+        if !found.is_empty() {
+            break;
+        }
         found = graph.find(dataset);
         found.retain(|id| id.kind == NodeKind::Dataset);
-        field = Some(name.to_owned());
+        field = Some(name);
     }
     match &found[..] {
         [one] => Ok((one.clone(), field)),
@@ -106,6 +109,16 @@ fn node(
             Err(CliError::Usage(message))
         }
     }
+}
+
+/// What `DATASET#FIELD` may mean: both may contain a `#`. A field in double quotes
+/// stands for itself, with `""` for a quote.
+fn fields(text: &str) -> impl Iterator<Item = (&str, String)> {
+    text.match_indices('#').map(|(at, _)| {
+        let (dataset, field) = (&text[..at], &text[at + 1..]);
+        let quoted = field.strip_prefix('"').and_then(|field| field.strip_suffix('"'));
+        (dataset, quoted.map_or_else(|| field.to_owned(), |field| field.replace("\"\"", "\"")))
+    })
 }
 
 fn print(
@@ -128,4 +141,18 @@ fn print(
         }
     };
     output::line(text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fields;
+
+    #[test]
+    fn a_field_may_have_a_hash_and_be_in_quotes() {
+        let all = |text| -> Vec<(&str, String)> { fields(text).collect() };
+        assert_eq!(all("orders"), []);
+        assert_eq!(all("orders#total"), [("orders", "total".to_owned())]);
+        assert_eq!(all("orders#a#b"), [("orders", "a#b".to_owned()), ("orders#a", "b".to_owned())]);
+        assert_eq!(all("orders#\"a#\"\"b\"")[0], ("orders", "a#\"b".to_owned()));
+    }
 }

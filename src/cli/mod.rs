@@ -124,7 +124,7 @@ enum Command {
     Status(status::StatusArgs),
     /// Serve the HTTP API, until Ctrl-C
     Api(api::ApiArgs),
-    /// Check the project's files; print all problems at once
+    /// Check the project's files and settings; print all problems at once
     Check,
     /// Print what stages do, what they write, and which field comes from which
     Explain(explain::ExplainArgs),
@@ -189,7 +189,8 @@ fn run(cli: Cli, hub: Hub) -> Result<(), CliError> {
             return generate::run(&args, &mut out).map_err(CliError::Output);
         }
         Command::Completions(args) => return completions::run(&args),
-        Command::Config(args) => return config::run(&args, &globals),
+        Command::Config(args) => return config::run(&args, globals, hub),
+        Command::Check => return check::run(globals, hub),
         _ => {}
     }
     let context = Context::load(globals, hub)?;
@@ -212,7 +213,6 @@ fn run(cli: Cli, hub: Hub) -> Result<(), CliError> {
             Command::Status(args) => status::run(&args, &context).await,
             Command::Forward(args) => forward::run(&args, &context).await,
             Command::Api(args) => api::run(&args, &context).await,
-            Command::Check => check::run(&context),
             Command::Explain(args) => explain::run(&args, &context),
             Command::Lineage(args) => lineage::run(&args, &context),
             Command::Topics(args) => topics::run(&args, &context).await,
@@ -221,7 +221,10 @@ fn run(cli: Cli, hub: Hub) -> Result<(), CliError> {
             Command::Runs(args) => runs::run(&args, &context),
             Command::Dlq(args) => dlq::run(&args, &context),
             Command::Inspect(args) => inspect::run(&args, &context),
-            Command::Generate(_) | Command::Completions(_) | Command::Config(_) => Ok(()),
+            Command::Generate(_)
+            | Command::Completions(_)
+            | Command::Config(_)
+            | Command::Check => Ok(()),
         }
     };
     // Unwinding would wait for threads that go on.

@@ -34,6 +34,13 @@ const BACKEND: &str = "forward.backends.default.";
 const BACKEND_URL: &str = "forward.backends.default.url";
 const BACKEND_TYPE: (&str, &str) = ("forward.backends.default.type", "http");
 
+/// Whether a variable sets something, or is meant to.
+pub(super) fn is_known(name: &str) -> bool {
+    let prefixes = [PREFIX, "OPENLINEAGE_", "OTEL_"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+        || ALIASES.iter().any(|(alias, _)| *alias == name)
+}
+
 /// A variable of the environment or of `.env`.
 pub(super) struct Variable<'a> {
     pub(super) name: &'a str,

@@ -7,6 +7,7 @@ use super::{
     error::{Origin, SettingProblem},
     provenance::Provenance,
     shape::{self, Found, Raw},
+    words,
 };
 use crate::pipeline::problem::did_you_mean;
 
@@ -116,7 +117,7 @@ fn try_set<T: DeserializeOwned>(
             }
         }
     }
-    Err(failure)
+    Err(words::plain(&failure, &setting.value))
 }
 
 /// Sections below a map that the user fills are made as they are needed.

@@ -27,6 +27,7 @@ mod provenance;
 mod shape;
 mod sources;
 mod transport;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,7 @@ use crate::{
     broker::KafkaConfig,
     forward::ForwardConfig,
     lineage::LineageConfig,
+    pipeline::spec::topic_name,
     stage::StageConfig,
     telemetry::{LogConfig, OtelConfig},
 };
@@ -42,6 +44,8 @@ use crate::{
 pub use error::{ConfigError, Origin, SettingProblem};
 pub use provenance::{Entry, Provenance};
 pub use sources::{Flag, Sources};
+
+const DEAD_LETTER_TOPIC: &str = "forward.dead_letter_topic";
 
 /// All settings, one section a part of the program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,8 +86,29 @@ impl HubConfig {
         self.forward.check(problem);
         self.api.check(problem);
         self.log.check(problem);
+        self.check_topics(problem);
         if self.data_dir.is_empty() {
             problem("data_dir", "must not be empty".to_owned());
+        }
+    }
+
+    fn check_topics(&self, problem: &mut impl FnMut(&str, String)) {
+        let (lineage, parked) = (&self.lineage.topic, &self.forward.dead_letter_topic);
+        for (setting, name) in [("lineage.topic", lineage), (DEAD_LETTER_TOPIC, parked)] {
+            // An empty name is reported by the part that it belongs to.
+            if let Err((message, hint)) = topic_name(name)
+                && !name.is_empty()
+            {
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                problem(setting, format!("{message}{hint}"));
+            }
+        }
+        if lineage.replace('.', "_") == parked.replace('.', "_") {
+            let message = format!(
+                "must be another topic than `lineage.topic`, which is `{lineage}`; to Kafka, `.` \
+                 and `_` in the name of a topic are the same"
+            );
+            problem(DEAD_LETTER_TOPIC, message);
         }
     }
 }
@@ -97,18 +122,23 @@ pub struct Loaded {
     pub otel: OtelConfig,
 }
 
-/// Lays the sources over the defaults and checks what comes of it.
+/// Lays the sources over the defaults and checks the result.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let (loaded, problems) = load_partly(sources)?;
+    if problems.is_empty() { Ok(loaded) } else { Err(ConfigError::Problems(problems)) }
+}
+
+/// Like [`load`], for a report of more than the settings: those with a problem
+/// are not applied, or are applied and do not work.
+pub fn load_partly(sources: &Sources) -> Result<(Loaded, Vec<SettingProblem>), ConfigError> {
     let mut problems = Vec::new();
     let settings = sources.settings(&mut problems)?;
     let (config, provenance) = layers::apply(HubConfig::default(), settings, &mut problems)?;
     config.check(&mut |key, message| {
         problems.push(SettingProblem::new(key, provenance.origin(key), message));
     });
-    if !problems.is_empty() {
-        return Err(ConfigError::Problems(problems));
-    }
-    Ok(Loaded { config, provenance, otel: OtelConfig::read(&sources.otel()) })
+    let otel = OtelConfig::read(&sources.otel());
+    Ok((Loaded { config, provenance, otel }, problems))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where settings come from: read here, judged in `layers`.
 
-use std::{collections::BTreeMap, env, fs, io::ErrorKind, path::Path, sync::Arc};
+use std::{collections::BTreeMap, env, ffi::OsString, fs, path::Path, sync::Arc};
 
 use super::{
     HubConfig, dotenv,
@@ -11,6 +11,12 @@ use super::{
     openlineage,
     shape::Raw,
 };
+use crate::pipeline::{
+    files::{self, FileProblem, Found},
+    problem::Place,
+};
+
+const OPENLINEAGE_FILE: &str = "openlineage.yml";
 
 /// A flag of the command line that sets something: `--bootstrap` sets `kafka.bootstrap`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub struct Sources {
     pub dotenv: Option<File>,
     pub environment: BTreeMap<String, String>,
     pub flags: Vec<Flag>,
+    /// Of files and variables that have no text.
+    pub problems: Vec<SettingProblem>,
 }
 
 impl Sources {
@@ -44,17 +52,15 @@ impl Sources {
         config_file: Option<&Path>,
         flags: Vec<Flag>,
     ) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
         let hub_file = match config_file {
-            Some(path) => Some((path.display().to_string().into(), read(path)?)),
-            None => read_if_there(project, "hub.yaml")?,
+            Some(path) => read_named(path, &mut problems)?,
+            None => read_if_there(project, "hub.yaml", &mut problems),
         };
-        let dotenv = read_if_there(project, ".env")?;
-        let unicode = |text: std::ffi::OsString| text.into_string().ok();
-        let environment: BTreeMap<String, String> = env::vars_os()
-            .filter_map(|(name, value)| Some((unicode(name)?, unicode(value)?)))
-            .collect();
-        let openlineage_file = openlineage_file(project, &environment)?;
-        Ok(Self { openlineage_file, hub_file, dotenv, environment, flags })
+        let dotenv = read_if_there(project, ".env", &mut problems);
+        let environment = read_environment(env::vars_os(), &mut problems);
+        let openlineage_file = openlineage_file(project, &environment, &mut problems)?;
+        Ok(Self { openlineage_file, hub_file, dotenv, environment, flags, problems })
     }
 
     /// The weakest first.
@@ -62,6 +68,7 @@ impl Sources {
         &self,
         problems: &mut Vec<SettingProblem>,
     ) -> Result<Vec<Setting>, serde_json::Error> {
+        problems.extend(self.problems.iter().cloned());
         let defaults = serde_json::to_value(HubConfig::default())?;
         let mut settings = Vec::new();
         if let Some((file, text)) = &self.openlineage_file {
@@ -112,21 +119,44 @@ impl Sources {
     }
 }
 
+/// The variables that are text; one of the program's that is not is a problem.
+fn read_environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    problems: &mut Vec<SettingProblem>,
+) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::new();
+    for (name, value) in variables {
+        let what = if name.to_str().is_none() { "name" } else { "value" };
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => {
+                environment.insert(name, value);
+            }
+            (name, _) => {
+                let name = name.unwrap_or_else(|name| name.to_string_lossy().into_owned());
+                if environment::is_known(&name) {
+                    let message = format!("the {what} of the variable is not UTF-8");
+                    problems.push(SettingProblem::new("", Origin::Environment(name), message));
+                }
+            }
+        }
+    }
+    environment
+}
+
 /// The one that `OPENLINEAGE_CONFIG` names, which must be there; else that of the
 /// project, else the user's own.
 fn openlineage_file(
     project: &Path,
     environment: &BTreeMap<String, String>,
+    problems: &mut Vec<SettingProblem>,
 ) -> Result<Option<File>, ConfigError> {
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     if let Some(path) = set("OPENLINEAGE_CONFIG") {
-        return Ok(Some((path.as_str().into(), read(Path::new(path))?)));
+        return read_named(Path::new(path), problems);
     }
     let own = set("HOME").map(|home| Path::new(home).join(".openlineage"));
-    match read_if_there(project, "openlineage.yml")? {
-        Some(file) => Ok(Some(file)),
-        None => own.map_or(Ok(None), |folder| read_if_there(&folder, "openlineage.yml")),
-    }
+    let file = read_if_there(project, OPENLINEAGE_FILE, problems);
+    Ok(file.or_else(|| read_if_there(&own?, OPENLINEAGE_FILE, problems)))
 }
 
 fn flag_setting(flag: &Flag) -> Setting {
@@ -137,17 +167,35 @@ fn flag_setting(flag: &Flag) -> Setting {
     }
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+/// A file that the user names; it may be a pipe, as of `<(…)` in a shell.
+fn read_named(
+    path: &Path,
+    problems: &mut Vec<SettingProblem>,
+) -> Result<Option<File>, ConfigError> {
+    let bytes = fs::read(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let name: Arc<str> = path.display().to_string().into();
+    Ok(text_or_problem(&name, files::decode(bytes).map(Found::Text), problems))
 }
 
-fn read_if_there(project: &Path, name: &str) -> Result<Option<File>, ConfigError> {
-    match read(&project.join(name)) {
-        Ok(text) => Ok(Some((name.into(), text))),
-        Err(ConfigError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            Ok(None)
+fn read_if_there(folder: &Path, name: &str, problems: &mut Vec<SettingProblem>) -> Option<File> {
+    text_or_problem(&name.into(), files::read(&folder.join(name)), problems)
+}
+
+fn text_or_problem(
+    name: &Arc<str>,
+    found: Result<Found, FileProblem>,
+    problems: &mut Vec<SettingProblem>,
+) -> Option<File> {
+    let (place, message, hint) = match found {
+        Ok(Found::Text(text)) => return Some((Arc::clone(name), text)),
+        Ok(Found::Nothing) => return None,
+        Ok(Found::Other(kind)) => (Place::file(name), format!("{kind} instead of a file"), None),
+        Err(FileProblem { line, column, message, hint }) => {
+            (Place::new(name, line, column), message, hint)
         }
-        Err(error) => Err(error),
-    }
+    };
+    let problem = SettingProblem::new("", Origin::File(place), message);
+    problems.push(problem.hint(hint.map(str::to_owned)));
+    None
 }

@@ -25,6 +25,7 @@ fn sources(
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
         flags: flags.iter().map(flag).collect(),
+        problems: Vec::new(),
     }
 }
 
@@ -42,6 +43,30 @@ fn with_nothing_set_the_defaults_stand_and_have_no_problems() {
     assert_eq!(loaded.config, HubConfig::default());
     assert!(loaded.provenance.iter().all(|(_, entry)| entry.origin == Origin::Default));
     assert!(!loaded.otel.is_on());
+}
+
+#[test]
+fn the_topics_of_lineage_have_names_that_kafka_takes_and_are_two() {
+    let named = |lineage: &str, parked: &str| {
+        let text =
+            format!("lineage:\n  topic: {lineage}\nforward:\n  dead_letter_topic: {parked}\n");
+        problems(&sources(&text, "", &[], &[]))
+    };
+    assert_eq!(named("events", "events.dlq"), [""; 0]);
+    assert_eq!(
+        named("bad topic/..", "__parked"),
+        [
+            "hub.yaml:2:3: lineage.topic: ` ` is not allowed in a topic name; use letters, \
+             digits, `.`, `_` and `-`",
+            "hub.yaml:4:3: forward.dead_letter_topic: `__parked`: names that begin with `__` are \
+             Kafka's internal topics; use another topic",
+        ]
+    );
+    for parked in ["a.b", "a_b"] {
+        let shown = named("a.b", parked);
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(shown[0].contains("must be another topic than `lineage.topic`"), "{shown:?}");
+    }
 }
 
 #[test]
@@ -180,7 +205,7 @@ fn a_null_that_is_written_out_sets_an_option_to_nothing_and_nothing_else() {
     assert_eq!(http.gzip_bytes_min, None);
     let problems = problems(&sources("stage: { drain_timeout: ~ }\n", "", &[], &[]));
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].starts_with("hub.yaml:1:10: stage.drain_timeout: invalid type: null"));
+    assert!(problems[0].starts_with("hub.yaml:1:10: stage.drain_timeout: must be a time"));
 }
 
 #[test]
@@ -205,11 +230,11 @@ fn all_problems_of_all_sources_are_reported_at_once() {
     let expected = [
         ".env:2:1: not `NAME=value`",
         "hub.yaml:2:12: stage.bacth.linger: unknown setting; did you mean `stage.batch.linger`?",
-        "hub.yaml:3:3: stage.guarantee: unknown variant `most_of_the_time`",
+        "hub.yaml:3:3: stage.guarantee: must be exactly_once or at_least_once, not `most_of_the_time`",
         "hub.yaml:4:3: stage.drain_timeout: ",
-        ".env:1 LINEAGE_HUB__LOG__FORMAT: log.format: unknown variant `xml`",
+        ".env:1 LINEAGE_HUB__LOG__FORMAT: log.format: must be text or json, not `xml`",
         "env LINEAGE_HUB__FORWARD__CONCURENCY: forward.concurency: unknown setting; did you mean",
-        "env LINEAGE_HUB__FORWARD__CONCURRENCY: forward.concurrency: invalid value: integer `-3`",
+        "env LINEAGE_HUB__FORWARD__CONCURRENCY: forward.concurrency: must be a whole number of at least 0, not `-3`",
         "flag --stage-commit: stage.commit: is a section; set one of its settings",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");

@@ -16,9 +16,12 @@
 //!
 //! # Not here
 //!
-//! Kafka, and any I/O but the reading of the project's files in `project`.
+//! Kafka, and any I/O but the reading of the project's files in `files`, `folder`
+//! and `git`.
 
 pub mod check;
+pub mod files;
+mod folder;
 pub mod git;
 pub mod graph;
 pub mod plan;
@@ -32,5 +35,5 @@ pub use check::{CheckError, Checked, Options, check};
 pub use git::GitLocation;
 pub use plan::{PipelinePlan, ProjectPlan, StagePlan, TopicPlan};
 pub use problem::{Place, Problem, Problems};
-pub use project::{Project, ProjectError};
+pub use project::{Project, ProjectError, SettingTopic, SettingTopics};
 pub use route::{Route, RouteError};

@@ -103,6 +103,10 @@ impl Problems {
         self.0.push(Problem { severity, place: place.clone(), message, hint });
     }
 
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }

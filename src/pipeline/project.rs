@@ -1,16 +1,16 @@
-//! The files of a project folder, read: with `git`, the only I/O of this folder.
+//! The files of a project folder as specs.
 //!
 //! ```text
-//! topics/*.yaml, pipelines/*.yaml -> yaml -> specs and problems -> check
+//! topics/*.yaml, pipelines/*.yaml -> folder -> yaml -> specs and problems -> check
 //! ```
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
+    folder::{self, Folder},
     git::Repository,
     problem::{Place, Problems},
     spec::{PipelineSpec, TopicSpec},
@@ -25,8 +25,53 @@ const PIPELINES: &str = "pipelines";
 pub enum ProjectError {
     #[error("{} has no folder `pipelines`; make one, or name the project's folder with `--project DIR`", root.display())]
     NoPipelines { root: PathBuf },
-    #[error("cannot read {}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
+}
+
+/// A topic that a setting names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingTopic {
+    pub name: String,
+    /// The dotted name of the setting.
+    pub setting: &'static str,
+    /// What is in the topic, for problems.
+    pub holds: &'static str,
+    /// Where the setting comes from, for problems.
+    pub origin: String,
+}
+
+/// The topics that the settings name; those of the defaults, unless they are
+/// replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingTopics {
+    pub lineage: SettingTopic,
+    /// Events that a backend refused.
+    pub parked: SettingTopic,
+}
+
+impl SettingTopics {
+    /// `origin` is asked where a setting comes from.
+    pub fn new(lineage: &str, parked: &str, origin: impl Fn(&str) -> String) -> Self {
+        let topic = |name: &str, setting, holds| SettingTopic {
+            name: name.to_owned(),
+            setting,
+            holds,
+            origin: origin(setting),
+        };
+        Self {
+            lineage: topic(lineage, "lineage.topic", "lineage events"),
+            parked: topic(parked, "forward.dead_letter_topic", "parked lineage events"),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &SettingTopic> {
+        [&self.lineage, &self.parked].into_iter()
+    }
+}
+
+impl Default for SettingTopics {
+    fn default() -> Self {
+        Self::new("lineage", "lineage.dlq", |_| "default".to_owned())
+    }
 }
 
 /// What a user wrote, as far as it could be read.
@@ -34,6 +79,8 @@ pub enum ProjectError {
 pub struct Project {
     pub topics: Vec<TopicSpec>,
     pub pipelines: Vec<PipelineSpec>,
+    /// Names must be unique over the files and the settings together.
+    pub setting_topics: SettingTopics,
     /// The git repository that the folder lies in.
     pub repository: Option<Repository>,
     /// Found while reading; [`super::check()`] adds its own to them.
@@ -47,10 +94,18 @@ impl Project {
         if !pipelines.is_dir() {
             return Err(ProjectError::NoPipelines { root: root.to_owned() });
         }
-        let mut files = read_folder(&root.join(TOPICS), TOPICS)?;
-        files.extend(read_folder(&pipelines, PIPELINES)?);
-        let repository = Repository::find(root);
-        Ok(Self { repository, ..Self::from_files(files) })
+        let mut folder = Folder::default();
+        folder.read(root, TOPICS);
+        folder.read(root, PIPELINES);
+        let mut project = Self::from_files(folder.files);
+        project.problems.extend(folder.problems);
+        project.repository = Repository::find(root);
+        Ok(project)
+    }
+
+    /// Warns of files in `root` that look like the project's settings and are not read.
+    pub fn warn_of_misnamed_settings(&mut self, root: &Path) {
+        folder::misnamed_settings(root, &mut self.problems);
     }
 
     /// Reads texts as if they were files: `topics/NAME.yaml` a topic,
@@ -84,53 +139,133 @@ impl Project {
     }
 }
 
-/// The YAML files of a folder in the order of their names; none if it is not there.
-fn read_folder(path: &Path, name: &str) -> Result<Vec<(String, String)>, ProjectError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ProjectError::Unreadable { path, source }
-    };
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(path)(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(unreadable(path))?.path();
-        let is_yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
-        if let Some(file) = path.file_name().and_then(|file| file.to_str()).filter(|_| is_yaml) {
-            let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
-            files.push((format!("{name}/{file}"), text));
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::symlink, process::Command};
+
     use super::*;
+
+    fn project_of(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (file, bytes) in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        root
+    }
+
+    const PIPELINE: (&str, &[u8]) =
+        ("pipelines/p.yaml", b"pipeline: p\nstages: {s: {from: a, to: b, sql: SELECT 1}}\n");
+
+    fn problems(project: Project) -> Vec<String> {
+        project.problems.into_sorted().iter().map(ToString::to_string).collect()
+    }
 
     #[test]
     fn a_folder_is_read_and_its_problems_are_kept() {
-        let root = tempfile::tempdir().unwrap();
-        for (file, text) in [
-            ("topics/a.yaml", "topic: a\n"),
-            ("topics/b.yml", "topic: [\n"),
-            ("topics/notes.txt", "not: read\n  at: all\n"),
-            ("pipelines/p.yaml", "pipeline: p\nstages: {s: {from: a, to: b, sql: SELECT 1}}\n"),
-            ("pipelines/q.yaml", "# nothing\n"),
-        ] {
-            let path = root.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
+        let root = project_of(&[
+            ("topics/a.yaml", b"topic: a\n"),
+            ("topics/b.yml", b"topic: [\n"),
+            ("topics/notes.txt", b"not: read\n  at: all\n"),
+            PIPELINE,
+            ("pipelines/q.yaml", b"# nothing\n"),
+        ]);
         let project = Project::load(root.path()).unwrap();
         assert_eq!(project.topics.len(), 1);
         assert_eq!(project.pipelines.len(), 1);
         let files: Vec<_> = project.problems.iter().map(|p| p.place.file.to_string()).collect();
         assert_eq!(files, ["topics/b.yml", "pipelines/q.yaml"]);
+    }
+
+    #[test]
+    fn a_bad_file_hides_no_other_problem() {
+        let root = project_of(&[
+            ("topics/a.yaml", b"topic: a\npartitions: x\n"),
+            ("topics/latin.yaml", b"topic: latin\ndescription: caf\xe9\n"),
+            ("topics/utf16.yaml", b"\xff\xfet\0"),
+            ("topics/bom.yaml", b"\xef\xbb\xbftopic: bom\npartitions: y\n"),
+            PIPELINE,
+        ]);
+        symlink("nowhere", root.path().join("topics/gone.yaml")).unwrap();
+        assert_eq!(
+            problems(Project::load(root.path()).unwrap()),
+            [
+                "topics/a.yaml:2:13: `partitions` must be a whole number from 1 to 10000, not `x`",
+                "topics/bom.yaml:2:13: `partitions` must be a whole number from 1 to 10000, not `y`",
+                "topics/gone.yaml:1:1: a link to a file that does not exist; remove the link, or \
+                 restore its file",
+                "topics/latin.yaml:2:17: the byte 0xE9 is not UTF-8; save the file as UTF-8",
+                "topics/utf16.yaml:1:1: text in UTF-16; save the file as UTF-8",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_ignored_is_named_with_the_reason() {
+        let root = project_of(&[
+            ("topics/a.YAML", b"topic: [\n"),
+            ("topics/b.json", b"{"),
+            ("topics/README.md", b"notes"),
+            ("topics/._a.yaml", b"\0\x05\x16\x07"),
+            ("topics/.gitkeep", b""),
+            ("topics/more/c.yaml", b"topic: [\n"),
+            ("topics/d.yaml/e", b""),
+            ("hub.yml", b"lineage: {}\n"),
+            PIPELINE,
+        ]);
+        symlink("user@host.123", root.path().join("topics/.#a.yaml")).unwrap();
+        let fifo = root.path().join("topics/pipe.yaml");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let mut project = Project::load(root.path()).unwrap();
+        project.warn_of_misnamed_settings(root.path());
+        assert!(!project.problems.any_error());
+        let folder = "ignored: a folder; only files directly in `topics/` are read";
+        assert_eq!(
+            problems(project),
+            [
+                "hub.yml:1:1: warning: ignored: settings are read from `hub.yaml`; rename the \
+                 file, or name it with `--config`"
+                    .to_owned(),
+                "topics/.#a.yaml:1:1: warning: ignored: the name begins with `.`".to_owned(),
+                "topics/._a.yaml:1:1: warning: ignored: the name begins with `.`".to_owned(),
+                "topics/a.YAML:1:1: warning: ignored: the name must end in `.yaml` or `.yml`; \
+                 rename the file"
+                    .to_owned(),
+                "topics/b.json:1:1: warning: ignored: the name must end in `.yaml` or `.yml`; \
+                 rename the file"
+                    .to_owned(),
+                format!("topics/d.yaml:1:1: warning: {folder}"),
+                format!("topics/more:1:1: warning: {folder}"),
+                "topics/pipe.yaml:1:1: warning: ignored: a pipe, socket or device instead of a \
+                 file"
+                    .to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_name_that_is_not_utf_8_is_refused_by_name() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let root = project_of(&[PIPELINE]);
+        fs::create_dir_all(root.path().join("topics")).unwrap();
+        let name = std::ffi::OsStr::from_bytes(b"caf\xe9.yaml");
+        if fs::write(root.path().join("topics").join(name), "topic: a\n").is_err() {
+            return; // File systems of macOS do not have such names.
+        }
+        assert_eq!(
+            problems(Project::load(root.path()).unwrap()),
+            ["topics/caf\u{fffd}.yaml:1:1: the name of the file is not UTF-8; rename the file"]
+        );
+    }
+
+    #[test]
+    fn a_folder_of_topics_that_is_a_file_is_a_problem() {
+        let root = project_of(&[PIPELINE, ("topics", b"")]);
+        let shown = problems(Project::load(root.path()).unwrap());
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(shown[0].starts_with("topics:1:1: the folder cannot be read"), "{shown:?}");
     }
 
     #[test]

@@ -74,10 +74,27 @@ pub fn parse(file: &Arc<str>, source: &str) -> Result<Option<Node>, Problem> {
     while let Some(event) = parser.next_event() {
         match event {
             Ok((event, span)) => builder.take(event, span.start)?,
-            Err(error) => return Err(builder.problem(*error.marker(), error.info())),
+            Err(error) => {
+                let mut problem = builder.problem(*error.marker(), error.info());
+                problem.hint = unquoted_type(source, &problem);
+                return Err(problem);
+            }
         }
     }
     Ok(builder.document)
+}
+
+/// What helps where a colon inside a type reads as the start of a map.
+fn unquoted_type(source: &str, problem: &Problem) -> Option<String> {
+    let is_colon = problem.message.contains("mapping values");
+    let line = source.lines().nth(problem.place.line.saturating_sub(1))?;
+    (is_colon && types::has_type(line)).then(|| {
+        format!(
+            "put the type in quotes; without them it must be closed with `>`, have no quotes or \
+             comments, and at most {} bytes",
+            types::UNQUOTED_MAX
+        )
+    })
 }
 
 struct Builder<'a> {
@@ -255,6 +272,17 @@ mod tests {
         assert!(message("a: [1, 2\nb: 3").starts_with("f.yaml:"));
         assert_eq!(message(&"[".repeat(40)), "f.yaml:1:33: nested deeper than 32 levels");
         assert!(message(&"[".repeat(100_000)).ends_with("recursion limit exceeded"));
+    }
+
+    #[test]
+    fn a_type_of_many_fields_needs_no_quotes_and_one_that_is_not_closed_is_told_to_have_them() {
+        let fields: Vec<String> = (0..1500).map(|at| format!("f{at}: int")).collect();
+        let text = format!("fields:\n  a: struct<{}>\n  b: int\n", fields.join(", "));
+        assert!(read(&text).unwrap().is_some());
+        let problem = read("fields:\n  a: struct<b: int, c: int\n").unwrap_err();
+        assert_eq!(problem.place.line, 2);
+        assert!(problem.hint.unwrap().starts_with("put the type in quotes"));
+        assert_eq!(read("a: b: c\n").unwrap_err().hint, None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod kafka_tools;
 mod keys;
 mod limits;
 mod lineage;
+mod project_files;
 mod replicas;
 mod runs;
 mod status;

@@ -31,7 +31,7 @@
 
 mod parse;
 
-pub use parse::{TypeError, parse_field};
+pub use parse::{DEPTH_MAX, TypeError, parse_field};
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -55,6 +55,19 @@ pub fn format_type(field: &Field) -> String {
         text.push_str(" not null");
     }
     text
+}
+
+/// Levels of types inside each other, as [`parse_field`] counts them.
+pub fn depth(data_type: &DataType) -> usize {
+    1 + match data_type {
+        DataType::List(item) => depth(item.data_type()),
+        DataType::Struct(fields) => {
+            fields.iter().map(|field| depth(field.data_type())).max().unwrap_or_default()
+        }
+        // A struct of key and value.
+        DataType::Map(entries, _) => depth(entries.data_type()) - 1,
+        _ => 0,
+    }
 }
 
 /// Whether the type's values are text in JSON.

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use super::{DECIMAL_DIGITS_MAX, list, map, timestamp};
 
 /// Types inside types; far over what a person writes, far under the stack.
-const DEPTH_MAX: usize = 32;
+pub const DEPTH_MAX: usize = 32;
 
 /// The names of types, for the hint.
 const NAMES: [&str; 20] = [

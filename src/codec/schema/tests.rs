@@ -175,3 +175,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn levels_are_counted_as_they_are_read() {
+    for (text, levels) in [
+        ("int", 1),
+        ("list<int>", 2),
+        ("struct<a: int, b: list<int>>", 3),
+        ("map<string, list<int>>", 3),
+    ] {
+        assert_eq!(depth(parse_field("f", text).unwrap().data_type()), levels, "{text}");
+    }
+    for (open, close) in [("list<", ">"), ("struct<a:", ">"), ("map<string,", ">")] {
+        let nested =
+            |levels: usize| format!("{}int{}", open.repeat(levels - 1), close.repeat(levels - 1));
+        let deepest = parse_field("f", &nested(DEPTH_MAX)).unwrap();
+        assert_eq!(depth(deepest.data_type()), DEPTH_MAX);
+        assert!(parse_field("f", &nested(DEPTH_MAX + 1)).is_err());
+    }
+}

@@ -4,12 +4,12 @@
 //! field says `not null`. A field that allows null takes a column that has none.
 //! The order of the columns is not part of it.
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
 use crate::{
-    codec::schema::format_type,
+    codec::schema::{DEPTH_MAX, depth, format_type},
     pipeline::{
-        problem::{Problems, did_you_mean},
+        problem::{Place, Problems, did_you_mean},
         spec::{FieldSpec, TopicSpec},
     },
 };
@@ -45,6 +45,20 @@ pub(super) fn check(
             problems.error_hint(&topic.name.place, message, hint);
         }
     }
+}
+
+/// Reports columns whose type is nested deeper than a topic file could declare it.
+pub(super) fn check_depth(given: &Schema, place: &Place, problems: &mut Problems) -> bool {
+    let levels = |field: &&FieldRef| depth(field.data_type());
+    let too_deep = given.fields().iter().find(|field| levels(field) > DEPTH_MAX);
+    let Some(field) = too_deep else { return true };
+    let message = format!(
+        "the type of column `{}` has {} levels, and at most {DEPTH_MAX} are allowed",
+        field.name(),
+        levels(&field)
+    );
+    problems.error_hint(place, message, "leave out the inner levels".to_owned());
+    false
 }
 
 fn check_type(

@@ -1,7 +1,8 @@
 //! Whether the parts of a project fit: everything at once, nothing started.
 //!
 //! ```text
-//! specs -> topics: names, types, keys
+//! specs -> names: groups, reserved and similar names
+//!       -> topics: types, keys
 //!       -> graph: order of the stages, cycles
 //!       -> stages in that order: plan the SELECT over the input topic's schema,
 //!          its output is the schema of the topic that it writes
@@ -14,20 +15,20 @@
 //! is not judged. A plan that comes out runs without a further question.
 
 mod contract;
+mod cycles;
+mod names;
 mod stages;
 mod topics;
 
+#[cfg(test)]
+mod names_tests;
 #[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
 mod tests;
 
 use self::{stages::Stages, topics::Topics};
-use super::{
-    plan::ProjectPlan,
-    problem::{Problem, Problems},
-    project::Project,
-};
+use super::{plan::ProjectPlan, problem::Problem, project::Project};
 use crate::transform::{Functions, Transforms};
 
 /// What a check takes besides the files.
@@ -79,19 +80,7 @@ impl Checked {
 pub fn check(project: &Project, options: Options<'_>) -> Checked {
     let mut problems = project.problems.clone();
     let topics = Topics::read(&project.topics, &mut problems);
-    check_pipeline_names(project, &mut problems);
+    names::check(project, &mut problems);
     let plan = Stages::new(project, options, topics).plan(&mut problems);
     Checked { plan, problems: problems.into_sorted() }
-}
-
-fn check_pipeline_names(project: &Project, problems: &mut Problems) {
-    for (index, pipeline) in project.pipelines.iter().enumerate() {
-        let name = pipeline.name.as_str();
-        let earlier = project.pipelines[..index].iter().find(|other| other.name.as_str() == name);
-        if let Some(earlier) = earlier {
-            let message = format!("a second pipeline `{name}`");
-            let hint = format!("the first is at {}", earlier.name.place());
-            problems.error_hint(pipeline.name.place(), message, hint);
-        }
-    }
 }

@@ -1,18 +1,22 @@
 //! The stages in the order of the records, each planned over what came before.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::{
-    Options, contract,
-    topics::{Topics, check_key_field},
+    Options, contract, cycles,
+    topics::{Declared, Topics, check_key_field},
 };
 use crate::{
     codec::{json::Encoder, schema::canonical_schema},
     pipeline::{
         GitLocation,
-        graph::{self, Edge, Order},
+        graph::{Graph, Order},
         plan::{PipelinePlan, ProjectPlan, StagePlan, TopicPlan},
         problem::{Place, Problems, did_you_mean},
         project::Project,
@@ -22,7 +26,8 @@ use crate::{
     transform::{Expectation, Expectations, Plan, SqlError, SqlPlan, Transforms},
 };
 
-const DEAD_LETTER_SUFFIX: &str = ".dlq";
+/// Far more than a person reads.
+const SUGGESTIONS_MAX: usize = 100;
 
 /// One stage and the pipeline that it belongs to.
 #[derive(Clone, Copy)]
@@ -42,7 +47,9 @@ pub(super) struct Stages<'p> {
     options: Options<'p>,
     topics: Topics<'p>,
     entries: Vec<Entry<'p>>,
-    edges: Vec<Edge<'p>>,
+    graph: Graph<'p>,
+    /// Unknown topics that may still be compared with all names: that is dear.
+    suggestions: usize,
     /// Topics whose schema is known; grows as stages are planned.
     known: BTreeMap<String, Arc<TopicPlan>>,
     /// Apart from those, for nothing is known of what a stage would read there.
@@ -57,11 +64,12 @@ impl<'p> Stages<'p> {
             .iter()
             .flat_map(|pipeline| pipeline.stages.iter().map(move |stage| Entry { pipeline, stage }))
             .collect();
-        let edge = |entry: &Entry<'p>| (entry.stage.from.as_str(), entry.stage.to.as_str());
-        let edges: Vec<_> = entries.iter().map(edge).collect();
-        let written = |name: &str| edges.iter().any(|(_, to)| *to == name);
+        let graph = Graph::new(entries.iter().map(|entry| {
+            let StageSpec { from, to, .. } = entry.stage;
+            (from.as_str(), vec![to.as_str()])
+        }));
         // What a stage writes gets its partitions from the stage's input.
-        let known = topics.complete().filter(|topic| !written(&topic.name));
+        let known = topics.complete().filter(|topic| graph.writers(&topic.name).is_empty());
         let known = known.map(|topic| (topic.name.clone(), Arc::new(topic))).collect();
         let planned = vec![None; entries.len()];
         Self {
@@ -69,7 +77,8 @@ impl<'p> Stages<'p> {
             options,
             topics,
             entries,
-            edges,
+            graph,
+            suggestions: SUGGESTIONS_MAX,
             known,
             dead_letters: BTreeMap::new(),
             planned,
@@ -77,12 +86,12 @@ impl<'p> Stages<'p> {
     }
 
     pub(super) fn plan(mut self, problems: &mut Problems) -> ProjectPlan {
-        let Order { sorted, cycles } = graph::order(&self.edges);
-        for cycle in &cycles {
-            self.report_cycle(cycle, problems);
-        }
-        for (index, entry) in self.entries.iter().enumerate() {
-            self.check_topics(index, entry, problems);
+        let Order { sorted, cycles } = self.graph.order();
+        let stages: Vec<_> = self.entries.iter().map(|entry| (entry.id(), entry.stage)).collect();
+        cycles::report(&stages, &cycles, problems);
+        for index in 0..self.entries.len() {
+            let entry = self.entries[index];
+            self.check_topics(index, &entry, problems);
         }
         for &index in &sorted {
             self.plan_stage(index, problems);
@@ -94,56 +103,49 @@ impl<'p> Stages<'p> {
 
     /// A file without fields stands for no topic that anyone could make.
     fn report_unused(&self, problems: &mut Problems) {
+        let dead_letters = self.entries.iter().map(|entry| entry.stage.dead_letter_topic());
+        let dead_letters: HashSet<Cow<'_, str>> = dead_letters.collect();
         for declared in self.topics.without_fields() {
             let name = declared.value.as_str();
-            let used = self.edges.iter().any(|(from, to)| *from == name || *to == name)
-                || self.entries.iter().any(|entry| dead_letter_topic(entry.stage) == name);
-            if !used {
+            let reads_or_writes = [self.graph.readers(name), self.graph.writers(name)].concat();
+            if reads_or_writes.is_empty() && !dead_letters.contains(name) {
                 let message = format!("topic `{name}` has no `fields`, and no stage uses it");
                 problems.warning(&declared.place, message);
             }
         }
     }
 
-    fn report_cycle(&self, cycle: &[usize], problems: &mut Problems) {
-        let Some(&first) = cycle.iter().min() else { return };
-        let mut names: Vec<_> = cycle.iter().map(|&index| self.entries[index].id()).collect();
-        let start = cycle.iter().position(|&index| index == first).unwrap_or_default();
-        names.rotate_left(start);
-        names.push(names[0].clone());
-        let message = format!("a cycle: {}", names.join(" -> "));
-        let hint = "records would go round for ever; let one stage write another topic".to_owned();
-        problems.error_hint(self.entries[first].stage.from.place(), message, hint);
-    }
-
     /// What can be said of a stage's topics without planning anything.
-    fn check_topics(&self, index: usize, entry: &Entry<'_>, problems: &mut Problems) {
+    fn check_topics(&mut self, index: usize, entry: &Entry<'_>, problems: &mut Problems) {
         let StageSpec { from, to, dead_letter, .. } = entry.stage;
         let declared = self.topics.get(from.as_str());
-        if declared.is_none() && graph::upstream(&self.edges, index).next().is_none() {
+        if declared.is_none() && self.graph.upstream(index).is_empty() {
             self.report_unknown(from, problems);
         }
-        let second = (0..index).find(|&other| self.edges[other].1 == to.as_str());
-        if let Some(other) = second {
+        let other = self.graph.writers(to.as_str()).first().filter(|&&other| other < index);
+        if let Some(&other) = other {
             let other = self.entries[other].id();
             problems.warning(to.place(), format!("`{}` is also written by `{other}`", to.as_str()));
         }
         let place = dead_letter.topic.as_ref().map_or(from.place(), |topic| &topic.place);
-        let dead_letters = dead_letter_topic(entry.stage);
+        let dead_letters = entry.stage.dead_letter_topic();
         if dead_letter.topic.is_none() {
             check_topic_name(&dead_letters, place, problems);
         }
-        let written = self.edges.iter().any(|(_, to)| *to == dead_letters);
-        if dead_letters == from.as_str() || written {
+        if dead_letters == from.as_str() || !self.graph.writers(&dead_letters).is_empty() {
             let message = format!("`{dead_letters}` cannot take dead letters and records");
-            problems.error(place, message);
+            let hint = "name another topic as `dead_letter.topic`".to_owned();
+            problems.error_hint(place, message, hint);
         }
     }
 
-    fn report_unknown(&self, topic: &Text, problems: &mut Problems) {
+    fn report_unknown(&mut self, topic: &Text, problems: &mut Problems) {
         let name = topic.as_str();
-        let written = self.edges.iter().map(|(_, to)| *to);
-        let hint = did_you_mean(name, self.topics.names().chain(written)).unwrap_or_else(|| {
+        let written = self.entries.iter().map(|entry| entry.stage.to.as_str());
+        let names = self.topics.names().chain(written);
+        let near = (self.suggestions > 0).then(|| did_you_mean(name, names)).flatten();
+        self.suggestions = self.suggestions.saturating_sub(1);
+        let hint = near.unwrap_or_else(|| {
             format!("declare it in topics/{name}.yaml, or let a stage write it")
         });
         problems.error_hint(topic.place(), format!("unknown topic `{name}`"), hint);
@@ -155,6 +157,9 @@ impl<'p> Stages<'p> {
         let StageSpec { work, to, .. } = entry.stage;
         let Some(plan) = self.plan_work(work, &from, problems) else { return };
         let given = Arc::new(canonical_schema(plan.value_schema()));
+        if !contract::check_depth(&given, work.place(), problems) {
+            return;
+        }
         let expectations = self.plan_expectations(entry.stage, &plan, problems);
         let to = self.output(&entry, to, given, &from, problems);
         let encodes = to.as_ref().is_none_or(|to| check_encodes(to, &plan, work.place(), problems));
@@ -200,9 +205,9 @@ impl<'p> Stages<'p> {
     /// What a stage that does not plan should have written is still known where
     /// its topic's file says it, so the stages behind it are judged too.
     fn fall_back_to_contract(&mut self, index: usize) {
-        let to = self.edges[index].1;
+        let to = self.entries[index].stage.to.as_str();
         if !self.known.contains_key(to)
-            && let Some(topic) = self.topics.complete().find(|topic| topic.name == to)
+            && let Some(topic) = self.topics.get(to).and_then(Declared::complete)
         {
             self.known.insert(topic.name.clone(), Arc::new(topic));
         }
@@ -217,7 +222,7 @@ impl<'p> Stages<'p> {
     ) -> Option<Arc<TopicPlan>> {
         let from = &entry.stage.from;
         let known = self.known.get(from.as_str()).cloned();
-        let written = graph::upstream(&self.edges, index).next().is_some();
+        let written = !self.graph.upstream(index).is_empty();
         let declared = self.topics.get(from.as_str());
         if let Some(declared) = declared.filter(|_| known.is_none() && !written)
             && declared.spec.fields.is_none()
@@ -308,7 +313,7 @@ impl<'p> Stages<'p> {
     }
 
     fn dead_letters(&mut self, stage: &StageSpec, from: &TopicPlan) -> Arc<TopicPlan> {
-        let name = dead_letter_topic(stage);
+        let name = stage.dead_letter_topic().into_owned();
         if let Some(known) = self.known.get(&name).or_else(|| self.dead_letters.get(&name)) {
             return Arc::clone(known);
         }
@@ -348,8 +353,8 @@ impl<'p> Stages<'p> {
             key,
             dead_letters,
             dead_letter_share_max: stage.dead_letter.share_max.as_ref().map(|share| share.value),
-            upstream: ids(&mut graph::upstream(&self.edges, index)),
-            downstream: ids(&mut graph::downstream(&self.edges, index)),
+            upstream: ids(&mut self.graph.upstream(index).iter().copied()),
+            downstream: ids(&mut self.graph.downstream(index)),
             place: stage.name.place().clone(),
             from,
             to,
@@ -366,18 +371,18 @@ impl<'p> Stages<'p> {
     }
 
     fn into_project_plan(self, sorted: &[usize]) -> ProjectPlan {
-        let stages_of = |place: &Place| {
-            let own = |&index: &usize| self.entries[index].pipeline.name.place() == place;
-            let stages = sorted.iter().copied().filter(own);
-            stages.filter_map(|index| self.planned[index].clone()).collect()
-        };
+        let mut stages: HashMap<&Place, Vec<Arc<StagePlan>>> = HashMap::new();
+        for &index in sorted {
+            let of_pipeline = stages.entry(self.entries[index].pipeline.name.place()).or_default();
+            of_pipeline.extend(self.planned[index].clone());
+        }
         let pipelines = self.project.pipelines.iter().map(|pipeline| PipelinePlan {
             name: pipeline.name.as_str().to_owned(),
             namespace: self.namespace(pipeline),
             description: pipeline.description.clone(),
             owner: pipeline.owner.clone(),
             version: pipeline.version.clone(),
-            stages: stages_of(pipeline.name.place()),
+            stages: stages.remove(pipeline.name.place()).unwrap_or_default(),
             place: pipeline.name.place().clone(),
         });
         let pipelines = pipelines.collect();
@@ -396,11 +401,6 @@ fn check_encodes(to: &TopicPlan, plan: &Plan, place: &Place, problems: &mut Prob
         }
         (Format::Json, Ok(_)) | (Format::Arrow, _) => true,
     }
-}
-
-fn dead_letter_topic(stage: &StageSpec) -> String {
-    let named = stage.dead_letter.topic.as_ref().map(|topic| topic.value.clone());
-    named.unwrap_or_else(|| format!("{}{DEAD_LETTER_SUFFIX}", stage.from.as_str()))
 }
 
 fn report_unregistered(name: &Text, transforms: &Transforms, problems: &mut Problems) {

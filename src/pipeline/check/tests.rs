@@ -210,7 +210,8 @@ fn topics_that_do_not_fit_are_reported() {
         [
             "pipelines/p.yaml:3:14: unknown topic `rav`; did you mean `raw`?",
             "pipelines/p.yaml:5:23: warning: `y` is also written by `p/b`",
-            "pipelines/p.yaml:5:75: `y` cannot take dead letters and records",
+            "pipelines/p.yaml:5:75: `y` cannot take dead letters and records; name another topic as \
+             `dead_letter.topic`",
             "topics/bare.yaml:1:8: topic `bare` has no `fields`, and no stage writes it; \
              stage `p/b` needs them",
             "topics/raw2.yaml:1:8: a second file for topic `raw`; the first is topics/raw.yaml",
@@ -368,4 +369,21 @@ fn what_sets_parts_of_the_record_is_no_field_of_its_topic() {
     let shown = problems(&[RAW, ("pipelines/p.yaml", &text)]);
     assert_eq!(shown.len(), 1, "{shown:?}");
     assert!(shown[0].starts_with("pipelines/p.yaml:6:21: `_key` takes one text"), "{shown:?}");
+}
+
+#[test]
+fn an_inferred_type_has_the_levels_that_a_declared_one_may_have() {
+    let nested = |levels: usize| {
+        let list = (1..levels).fold("id".to_owned(), |inner, _| format!("make_array({inner})"));
+        let text = format!(
+            "pipeline: p\nstages:\n  s: {{ from: raw, to: y, sql: 'SELECT {list} AS l FROM input' }}\n"
+        );
+        problems(&[RAW, ("pipelines/p.yaml", &text)])
+    };
+    assert_eq!(nested(32), [""; 0]);
+    assert_eq!(
+        nested(33),
+        ["pipelines/p.yaml:3:30: the type of column `l` has 33 levels, and at most 32 are \
+          allowed; leave out the inner levels"]
+    );
 }

@@ -27,6 +27,14 @@ pub(super) struct Declared<'p> {
     pub(super) schema: Option<SchemaRef>,
 }
 
+impl Declared<'_> {
+    /// The topic, if its file says its fields.
+    pub(super) fn complete(&self) -> Option<TopicPlan> {
+        let schema = self.schema.clone()?;
+        Some(plan(self.spec, schema, PARTITIONS_DEFAULT))
+    }
+}
+
 impl<'p> Topics<'p> {
     pub(super) fn read(specs: &'p [TopicSpec], problems: &mut Problems) -> Self {
         let mut declared: BTreeMap<&str, Declared<'_>> = BTreeMap::new();
@@ -65,10 +73,7 @@ impl<'p> Topics<'p> {
 
     /// Topics that can stand without a stage: those whose file says their fields.
     pub(super) fn complete(&self) -> impl Iterator<Item = TopicPlan> {
-        self.declared.values().filter_map(|declared| {
-            let schema = declared.schema.clone()?;
-            Some(plan(declared.spec, schema, PARTITIONS_DEFAULT))
-        })
+        self.declared.values().filter_map(Declared::complete)
     }
 
     /// The plan of a topic that a stage writes with the fields of `schema`.

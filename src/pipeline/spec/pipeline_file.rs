@@ -1,5 +1,7 @@
 //! `pipelines/NAME.yaml`: one pipeline and its stages.
 
+use std::borrow::Cow;
+
 use crate::{
     pipeline::{
         problem::{At, Place, Problems},
@@ -8,6 +10,8 @@ use crate::{
     },
     transform::Otherwise,
 };
+
+const DEAD_LETTER_SUFFIX: &str = ".dlq";
 
 /// A file of `pipelines/`.
 #[derive(Debug, Clone)]
@@ -136,6 +140,14 @@ fn read_stages(node: &Node, problems: &mut Problems) -> Vec<StageSpec> {
 }
 
 impl StageSpec {
+    /// Where the stage's bad records go.
+    pub fn dead_letter_topic(&self) -> Cow<'_, str> {
+        match &self.dead_letter.topic {
+            Some(topic) => Cow::Borrowed(&topic.value),
+            None => Cow::Owned(format!("{}{DEAD_LETTER_SUFFIX}", self.from.as_str())),
+        }
+    }
+
     fn read(name: &Text, node: &Node, problems: &mut Problems) -> Option<Self> {
         check_name("stage", name, problems);
         let what = format!("stage `{}`", name.as_str());

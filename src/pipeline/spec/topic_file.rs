@@ -6,7 +6,7 @@ use crate::{
     codec::arrow_ipc::ArrowConfig,
     pipeline::{
         problem::{At, Problems},
-        spec::{arrow_section, check_topic_name, owned},
+        spec::{arrow_section, check_topic_name, owned, properties},
         yaml::{self, Fields, Node, Text},
     },
 };
@@ -76,6 +76,8 @@ impl TopicSpec {
             .choice("format", &[("json", Format::Json), ("arrow", Format::Arrow)], problems)
             .map(|format| format.value)
             .unwrap_or_default();
+        let replication = read_replication(&mut fields, problems);
+        let replicas = replication.as_ref().map(|replication| replication.value);
         let spec = Self {
             name: At {
                 value: owned(name).unwrap_or_default(),
@@ -84,11 +86,11 @@ impl TopicSpec {
             description: owned(fields.text("description", problems)),
             owner: owned(fields.text("owner", problems)),
             partitions: read_partitions(&mut fields, problems),
-            replication: read_replication(&mut fields, problems),
+            replication,
             format,
             arrow: arrow_section::read(fields.get("arrow"), format, problems),
             key: fields.text("key", problems).cloned(),
-            config: read_properties(fields.get("config"), problems),
+            config: properties::read(fields.get("config"), replicas, problems),
             compression: read_compression(&mut fields, problems),
             fields: fields.get("fields").map(|node| read_fields(node, problems)),
             column_statistics: read_column_statistics(fields.get("lineage"), problems),
@@ -110,39 +112,16 @@ fn expect_file_name(file: &Arc<str>, spec: &TopicSpec, problems: &mut Problems) 
 }
 
 fn read_partitions(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<At<i32>> {
-    let partitions = fields.parsed("partitions", "a whole number", problems)?;
-    if !(1..=PARTITIONS_MAX).contains(&partitions.value) {
-        let message =
-            format!("`partitions` must be 1 to {PARTITIONS_MAX}, not {}", partitions.value);
-        problems.error(&partitions.place, message);
-    }
-    Some(partitions)
+    fields.number("partitions", 1..=PARTITIONS_MAX, problems)
 }
 
 fn read_replication(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<At<i16>> {
-    let replication = fields.parsed("replication", "a whole number", problems)?;
-    if replication.value < 1 {
-        let message = format!("`replication` must be at least 1, not {}", replication.value);
-        problems.error(&replication.place, message);
-    }
-    Some(replication)
+    fields.number("replication", 1..=i16::MAX, problems)
 }
 
 fn read_compression(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<String> {
     let words = ["none", "gzip", "snappy", "lz4", "zstd"].map(|word| (word, word));
     Some(fields.choice("compression", &words, problems)?.value.to_owned())
-}
-
-fn read_properties(node: Option<&Node>, problems: &mut Problems) -> Vec<(String, String)> {
-    let entries = node.and_then(|node| yaml::map(node, "`config`", problems)).unwrap_or_default();
-    let mut properties = Vec::with_capacity(entries.len());
-    for (key, node) in entries {
-        let what = format!("`config.{}`", key.as_str());
-        if let Some(value) = yaml::scalar(node, &what, problems) {
-            properties.push((key.as_str().to_owned(), value.as_str().to_owned()));
-        }
-    }
-    properties
 }
 
 fn read_fields(node: &Node, problems: &mut Problems) -> Vec<FieldSpec> {
@@ -224,8 +203,8 @@ mod tests {
                 "topics/raw.orders.yaml:1:8: ` ` is not allowed in a topic name; \
                  use letters, digits, `.`, `_` and `-`",
                 "topics/raw.orders.yaml:1:8: warning: topic `raw orders` in a file named `raw.orders`",
-                "topics/raw.orders.yaml:2:13: `partitions` must be 1 to 10000, not 0",
-                "topics/raw.orders.yaml:3:14: `replication` must be a whole number, not `two`",
+                "topics/raw.orders.yaml:2:13: `partitions` must be a whole number from 1 to 10000, not `0`",
+                "topics/raw.orders.yaml:3:14: `replication` must be a whole number from 1 to 32767, not `two`",
                 "topics/raw.orders.yaml:4:9: `format` must be one of json, arrow, not `avro`",
                 "topics/raw.orders.yaml:5:9: `fields` names no field; leave it out to infer the fields",
                 "topics/raw.orders.yaml:6:31: `column_statistics` must be true or false, not `yes`",

@@ -1,6 +1,6 @@
 //! Typed reading of a map: what is there, what is missing, what nobody asked for.
 
-use std::str::FromStr;
+use std::{collections::HashMap, fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use super::{Node, Text, Value};
 use crate::pipeline::problem::{At, Place, Problems, did_you_mean};
@@ -71,6 +71,27 @@ impl<'n> Fields<'n> {
         Some(At { value: parsed?, place: text.place().clone() })
     }
 
+    /// A whole number of a range.
+    pub fn number<T: FromStr + PartialOrd + Display>(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<T>,
+        problems: &mut Problems,
+    ) -> Option<At<T>> {
+        let text = self.text(key, problems)?;
+        let number = text.as_str().parse().ok();
+        let number = number.filter(|number| text.is_plain() && range.contains(number));
+        if number.is_none() {
+            let (least, most) = (range.start(), range.end());
+            let message = format!(
+                "`{key}` must be a whole number from {least} to {most}, not `{}`",
+                text.as_str()
+            );
+            problems.error(text.place(), message);
+        }
+        Some(At { value: number?, place: text.place().clone() })
+    }
+
     /// One of a few words.
     pub fn choice<T: Copy>(
         &mut self,
@@ -110,9 +131,10 @@ pub fn map<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Option<&'
         problems.error(&node.place, format!("{what} must be a map (`key: value`)"));
         return None;
     };
-    for (index, (key, _)) in entries.iter().enumerate() {
-        let earlier = entries[..index].iter().find(|(other, _)| other.as_str() == key.as_str());
-        if let Some((first, _)) = earlier {
+    let mut known: HashMap<&str, &Text> = HashMap::with_capacity(entries.len());
+    for (key, _) in entries {
+        let first = *known.entry(key.as_str()).or_insert(key);
+        if !std::ptr::eq(first, key) {
             let message = format!("`{}` stands twice", key.as_str());
             let hint = format!("the first is in line {}", first.place().line);
             problems.error_hint(key.place(), message, hint);

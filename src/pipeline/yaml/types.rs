@@ -4,7 +4,7 @@
 //! stand. So the space is hidden from the parser, and shown again in what it
 //! read; places stay as they are, for the stand-in is one character too.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 /// Of the private use area: printable to YAML, and in nobody's file.
 const HIDDEN: char = '\u{E0FE}';
@@ -12,27 +12,26 @@ const HIDDEN: char = '\u{E0FE}';
 /// Words that open a type with fields or entries.
 const OPENING: [&str; 3] = ["list<", "struct<", "map<"];
 
+/// Longest type without quotes, in bytes.
+pub(super) const UNQUOTED_MAX: usize = 1 << 20;
+
 /// Hides each space that follows a colon inside the angle brackets of a type.
 pub(super) fn hide(source: &str) -> Cow<'_, str> {
     if source.contains(HIDDEN) || !source.contains('<') {
         return Cow::Borrowed(source);
     }
     let mut hidden = String::with_capacity(source.len() + 64);
-    let mut rest = source;
-    while let Some(start) = next_type(rest) {
-        let (before, from_type) = rest.split_at(start);
-        hidden.push_str(before);
-        // Without its closing bracket it is no type, so it is left alone.
-        let end = closing(from_type).unwrap_or(from_type.find('<').map_or(0, |at| at + 1));
-        let (type_text, after) = from_type.split_at(end);
+    let mut rest = 0;
+    for Range { start, end } in types(source) {
+        hidden.push_str(&source[rest..start]);
         let mut last = ' ';
-        for c in type_text.chars() {
+        for c in source[start..end].chars() {
             hidden.push(if last == ':' && c == ' ' { HIDDEN } else { c });
             last = c;
         }
-        rest = after;
+        rest = end;
     }
-    hidden.push_str(rest);
+    hidden.push_str(&source[rest..]);
     Cow::Owned(hidden)
 }
 
@@ -41,38 +40,45 @@ pub(super) fn show(value: Cow<'_, str>) -> String {
     if value.contains(HIDDEN) { value.replace(HIDDEN, " ") } else { value.into_owned() }
 }
 
-/// Where the next type with angle brackets begins.
-fn next_type(text: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(bracket) = text[from..].find('<').map(|at| from + at) {
-        let opening = OPENING.iter().find(|opening| {
-            let start = (bracket + 1).checked_sub(opening.len());
-            start
-                .and_then(|start| text.get(start..=bracket))
-                .is_some_and(|word| word.eq_ignore_ascii_case(opening))
-        });
-        if let Some(opening) = opening {
-            return Some(bracket + 1 - opening.len());
-        }
-        from = bracket + 1;
-    }
-    None
+/// Whether a type with fields or entries begins before the end of `text`.
+pub(super) fn has_type(text: &str) -> bool {
+    text.match_indices('<').any(|(at, _)| opens(text, at))
 }
 
-/// Behind the bracket that closes the type's first one, which is no more than a
-/// few lines away.
-fn closing(type_text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, c) in type_text.char_indices().take(4096) {
-        match c {
-            '<' => depth += 1,
-            '>' if depth == 1 => return Some(at + 1),
-            '>' => depth = depth.checked_sub(1)?,
-            '"' | '\'' | '#' | '{' | '[' => return None,
+/// Whether the bracket at `bracket` opens a type.
+fn opens(text: &str, bracket: usize) -> bool {
+    OPENING.iter().any(|opening| {
+        let start = (bracket + 1).checked_sub(opening.len());
+        let word = start.and_then(|start| text.get(start..=bracket));
+        word.is_some_and(|word| word.eq_ignore_ascii_case(opening))
+    })
+}
+
+/// The contents of the outermost types that are closed, in one pass: a hostile
+/// file has as many brackets as it has bytes.
+fn types(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    // Brackets that are open, and whether each is that of a type.
+    let mut open: Vec<(usize, bool)> = Vec::new();
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'<' => open.push((at, opens(text, at))),
+            b'>' => {
+                let Some((start, true)) = open.pop() else { continue };
+                if at - start <= UNQUOTED_MAX {
+                    // Types inside this one were found before it.
+                    while found.last().is_some_and(|inner| inner.start > start) {
+                        found.pop();
+                    }
+                    found.push(start..at + 1);
+                }
+            }
+            // A quote, a comment or another map: this is not a type.
+            b'"' | b'\'' | b'#' | b'{' | b'[' => open.clear(),
             _ => {}
         }
     }
-    None
+    found
 }
 
 #[cfg(test)]
@@ -88,6 +94,17 @@ mod tests {
             hidden.replace(HIDDEN, "~"),
             "a: list<struct<b:~int, c:~map<string, int>>> not null\nd: e < f: g\n"
         );
+    }
+
+    #[test]
+    fn a_long_type_and_many_open_brackets_are_read_in_one_pass() {
+        let fields: Vec<String> = (0..20_000).map(|at| format!("f{at}: int")).collect();
+        let source = format!("a: struct<{}>\n", fields.join(", "));
+        let begun = std::time::Instant::now();
+        assert_eq!(hide(&source).matches(HIDDEN).count(), 20_000);
+        let open = "struct<".repeat(100_000);
+        assert_eq!(hide(&open), open);
+        assert!(begun.elapsed().as_secs() < 2, "{:?}", begun.elapsed());
     }
 
     #[test]
