@@ -30,6 +30,8 @@ pub enum BrokerError {
          raise `max.message.bytes` of the topic"
     )]
     RecordTooLarge { topic: Topic, size: usize, source: KafkaError },
+    #[error("topic `{topic}` refuses a record: {reason}")]
+    RecordRefused { topic: Topic, reason: &'static str, source: KafkaError },
     #[error("not allowed to {action}; look at the cluster's access control lists")]
     NotAuthorized { action: &'static str, source: KafkaError },
     #[error("cannot {action}: {reason}")]
@@ -47,6 +49,7 @@ impl BrokerError {
             | Self::PartitionMissing { .. }
             | Self::Setup { .. }
             | Self::NotAuthorized { .. }
+            | Self::RecordRefused { .. }
             | Self::Refused { .. } => Recovery::Stop,
         }
     }

@@ -394,6 +394,18 @@ fn delivery_error(topic: &str, size: usize, code: RDKafkaErrorCode) -> Option<Br
             size,
             source: KafkaError::MessageProduction(code),
         }),
+        // Sent again, it would be refused again.
+        Code::InvalidTimestamp | Code::InvalidRecord => Some(BrokerError::RecordRefused {
+            topic,
+            reason: if code == Code::InvalidTimestamp {
+                "its timestamp is out of the range that `message.timestamp.after.max.ms` and \
+                 `message.timestamp.before.max.ms` of the topic allow"
+            } else {
+                "a topic with `cleanup.policy: compact` needs a key in each record; give the \
+                 topic a `key`, or set `_key` in the SELECT"
+            },
+            source: KafkaError::MessageProduction(code),
+        }),
         _ => None,
     }
 }

@@ -162,6 +162,12 @@ fn topics(config: &HubConfig, plan: &ProjectPlan) -> Vec<TopicRequest> {
         let lineage = topics[lineage].config.clone();
         leave_room(&mut topics[parked], &lineage);
     }
+    // The embedded broker is a single node: files of a larger cluster run on it.
+    if config.kafka.bootstrap.is_empty() {
+        for topic in &mut topics {
+            topic.replication = -1;
+        }
+    }
     topics.sort_by(|a, b| a.name.cmp(&b.name));
     topics
 }
@@ -222,6 +228,29 @@ mod tests {
         topics
             .map(|topic| (topic.name.to_string(), topic.config.get("max.message.bytes").cloned()))
             .collect()
+    }
+
+    #[test]
+    fn replication_is_for_clusters() {
+        let files = [("topics/t.yaml", "topic: t\nreplication: 3\nfields: { a: string }\n")];
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let functions = Functions::default();
+        let options = pipeline::Options {
+            functions: &functions,
+            transforms: &Transforms::default(),
+            namespace: "shop",
+        };
+        let (plan, _) = pipeline::check(&Project::from_files(files), options).into_plan().unwrap();
+        let replication = |bootstrap: &str| {
+            let mut config = HubConfig::default();
+            bootstrap.clone_into(&mut config.kafka.bootstrap);
+            topics(&config, &plan)
+                .into_iter()
+                .find(|topic| &*topic.name == "t")
+                .unwrap()
+                .replication
+        };
+        assert_eq!((replication("kafka:9092"), replication("")), (3, -1));
     }
 
     /// Or an event near the limit could not be parked, and would hold all others.

@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(of::<Vec<String>>("\"x\""), "must be a list, not `x`");
         assert_eq!(of::<Tagged>("\"x\""), "must be a section with `type`, not `x`");
         assert_eq!(of::<Word>("\"x\""), "must be one of one, two, three, not `x`");
-        for text in ["", "x", "5", "5 parsecs", "1.5s", "9999999999999999999999s", "-1s"] {
+        for text in ["", "x", "5", "5 parsecs", "9999999999999999999999s", "-1s"] {
             let shown = of::<Time>(&format!("{{\"_time\": \"{text}\"}}"));
             assert_eq!(shown, "must be a time, such as 5s or 500ms, not `x`", "{text}");
         }

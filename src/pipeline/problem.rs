@@ -131,14 +131,21 @@ impl Problems {
     }
 }
 
+/// Longest word that is compared: the time and memory of a comparison grow with
+/// the square of the length.
+const COMPARED_MAX: usize = 256;
+
 /// The one of `candidates` that `word` was probably meant to be.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A third of the letters: `form` finds `from`, `to` does not find `key`.
+    let most = |candidate: &str| (candidate.len().max(word.len()) / 3).max(1);
+    let comparable = |candidate: &&str| candidate.len().max(word.len()) <= COMPARED_MAX;
     let distance = |candidate: &str| strsim::damerau_levenshtein(word, candidate);
     candidates
         .into_iter()
+        .filter(comparable)
         .map(|candidate| (distance(candidate), candidate))
-        // A third of the letters: `form` finds `from`, `to` does not find `key`.
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= most(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -187,6 +194,13 @@ mod tests {
         assert_eq!(closest("partition", ["partitions", "replication"]), Some("partitions"));
         assert_eq!(closest("raw.order", ["orders.raw", "raw.orders"]), Some("raw.orders"));
         assert_eq!(closest("namespace", ["sql", "from", "to"]), None);
+    }
+
+    #[test]
+    fn words_without_a_bound_are_not_compared() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(100_000));
+        assert_eq!(closest(&long("a"), [long("b").as_str(), "x"]), None);
+        assert_eq!(closest("éé", ["eé"]), Some("eé"));
     }
 
     #[test]

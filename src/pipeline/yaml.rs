@@ -100,6 +100,8 @@ fn unquoted_type(source: &str, problem: &Problem) -> Option<String> {
 struct Builder<'a> {
     file: &'a Arc<str>,
     source: Arc<str>,
+    /// A character of the source and the byte at which it begins.
+    reached: (usize, usize),
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -124,6 +126,7 @@ impl<'a> Builder<'a> {
         Self {
             file,
             source: source.into(),
+            reached: (0, 0),
             open: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
@@ -151,8 +154,8 @@ impl<'a> Builder<'a> {
             }
             Event::Scalar(value, style, anchor, _) => {
                 let place = self.place(mark);
-                let text =
-                    Text::new(types::show(value), place.clone(), style, &self.source, mark.index());
+                let start = self.byte(mark.index());
+                let text = Text::new(types::show(value), place.clone(), style, &self.source, start);
                 self.insert(Node { place, value: Value::Text(text) }, anchor, mark)?;
             }
             Event::SequenceStart(anchor, _) => {
@@ -210,6 +213,15 @@ impl<'a> Builder<'a> {
             },
         }
         Ok(())
+    }
+
+    /// Where the character `index` of the source begins; characters come in order.
+    fn byte(&mut self, index: usize) -> usize {
+        let (known, byte) = if index < self.reached.0 { (0, 0) } else { self.reached };
+        let mut rest = self.source[byte..].char_indices().map(|(offset, _)| byte + offset);
+        let byte = rest.nth(index - known).unwrap_or(self.source.len());
+        self.reached = (index, byte);
+        byte
     }
 
     fn place(&self, mark: Marker) -> Place {

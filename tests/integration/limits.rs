@@ -113,3 +113,40 @@ fn a_tombstone_passes_through_all_stages() {
     assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(&b"gone"[..]), None));
     Books::check(&project);
 }
+
+#[test]
+fn a_stage_whose_record_the_topic_refuses_stops_with_the_reason() {
+    for (test, config, select, reason) in [
+        ("unkeyed", "cleanup.policy: compact", "id", "needs a key in each record"),
+        (
+            "ahead",
+            "message.timestamp.after.max.ms: 1000",
+            "id, TIMESTAMP '2999-01-01T00:00:00Z' AS _timestamp",
+            "its timestamp is out of the range",
+        ),
+    ] {
+        let project = Project::new(test);
+        let [raw, out] = ["raw", "out"].map(|topic| project.name(topic));
+        let write = |topic: &str, text: &str| {
+            project.write(&format!("topics/{topic}.yaml"), &format!("topic: {topic}\n{text}"));
+        };
+        write(&raw, "fields: { id: int }\n");
+        write(&out, &format!("config: {{ {config} }}\n"));
+        project.write(
+            "pipelines/copy.yaml",
+            &format!(
+                "pipeline: {test}\nstages:\n  copy:\n    from: {raw}\n    to: {out}\n    \
+                 sql: SELECT {select} FROM input\n"
+            ),
+        );
+        project.run(&["topics", "apply"]).ok();
+        project.write("lines", "{\"id\":1}\n");
+        let lines = project.path("lines");
+        project.run(&["produce", &raw, lines.to_str().unwrap()]).ok();
+        let mut hub = project.start(&["stage", &format!("{test}/copy")]);
+        wait_until("the stage stops by itself", || !hub.is_running());
+        let done = hub.join();
+        assert_eq!(done.code, Some(1), "{done:?}");
+        assert!(done.err.contains(reason), "{}", done.err);
+    }
+}

@@ -17,6 +17,7 @@
 //!
 //! Who may write a transaction: `txn` admits producers to a partition.
 
+mod admission;
 pub(crate) mod batch;
 mod compaction;
 pub(crate) mod options;

@@ -17,6 +17,9 @@ pub(crate) struct LogOptions {
     pub compact: bool,
     pub log_append_time: bool,
     pub delete_retention_ms: i64,
+    /// How far behind and ahead of the broker's clock a record's timestamp may be.
+    pub timestamp_before_max_ms: i64,
+    pub timestamp_after_max_ms: i64,
     pub dirty_ratio_min: f64,
 }
 
@@ -40,6 +43,8 @@ impl LogOptions {
             compact: policy.contains("compact"),
             log_append_time: text("message.timestamp.type").trim() == "LogAppendTime",
             delete_retention_ms: number("delete.retention.ms"),
+            timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
+            timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
             dirty_ratio_min: text("min.cleanable.dirty.ratio").trim().parse().unwrap_or(0.5),
         }
     }

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use tokio::sync::Notify;
 
+use super::admission;
 use super::batch::{self, BatchError, HEADER_BYTES, Header};
 use super::options::LogOptions;
 use super::producers::{Aborted, ProducerView, Producers, Verdict};
 use super::records::Records;
 use super::segment::Segment;
 use super::store::Store;
-use super::unpack::{UnpackError, uncompressed};
+use super::unpack::uncompressed;
 
 /// The index leads to a position at most this far before the batch looked for.
 const INDEX_SLACK_BYTES: u64 = 4096;
@@ -119,9 +120,7 @@ impl Partition {
         if header.size > log.options.max_batch_bytes {
             return Err(ResponseError::MessageTooLarge);
         }
-        if log.options.compact {
-            check_keys(&header, records)?;
-        }
+        admission::check(&log.options, &header, records, now_ms)?;
         match log.producers.judge(&header)? {
             Verdict::Duplicate { base_offset, .. } => {
                 return Ok(Appended { base_offset, append_time_ms: -1, log_start: log.start });
@@ -453,20 +452,6 @@ impl Place {
         let behind = (skipped + kept).min(buffer.len());
         Ok((buffer.slice(skipped.min(behind)..behind), next))
     }
-}
-
-/// A compacted topic keeps the newest record of each key: every record needs one.
-fn check_keys(header: &Header, batch: &Bytes) -> Result<(), ResponseError> {
-    let unpacked = uncompressed(header, batch).map_err(|error| match error {
-        UnpackError::TooLarge { .. } => ResponseError::MessageTooLarge,
-        _ => ResponseError::CorruptMessage,
-    })?;
-    for record in Records::new(&unpacked) {
-        if record.map_err(|_| ResponseError::CorruptMessage)?.key.is_none() {
-            return Err(ResponseError::InvalidRecord);
-        }
-    }
-    Ok(())
 }
 
 /// The first record of a batch at or behind `timestamp`.

@@ -4,6 +4,8 @@
 //! field says `not null`. A field that allows null takes a column that has none.
 //! The order of the columns is not part of it.
 
+use std::collections::HashMap;
+
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
 use crate::{
@@ -14,6 +16,9 @@ use crate::{
     },
 };
 
+/// Comparisons of a name with all others are dear, and nobody reads so many.
+const SUGGESTIONS_MAX: usize = 100;
+
 /// Reports each column that is missing, one too many, or of another type.
 pub(super) fn check(
     stage: &str,
@@ -23,19 +28,23 @@ pub(super) fn check(
     problems: &mut Problems,
 ) {
     let fields = topic.fields.as_deref().unwrap_or_default();
+    let (columns, known) = (by_name(given), by_name(declared));
+    let mut suggestions = SUGGESTIONS_MAX;
     for (spec, field) in fields.iter().zip(declared.fields()) {
-        if let Ok(column) = given.field_with_name(field.name()) {
+        if let Some(column) = columns.get(field.name().as_str()) {
             check_type(stage, column, field, spec, problems);
             continue;
         }
         let spare = given.fields().iter().map(|column| column.name().as_str());
-        let spare = spare.filter(|name| declared.field_with_name(name).is_err());
+        let spare = spare.filter(|name| !known.contains_key(name));
         let message =
             format!("column `{}` is declared, and stage `{stage}` does not give it", field.name());
-        problems.error_hint(spec.name.place(), message, did_you_mean(field.name(), spare));
+        let near = (suggestions > 0).then(|| did_you_mean(field.name(), spare)).flatten();
+        suggestions = suggestions.saturating_sub(1);
+        problems.error_hint(spec.name.place(), message, near);
     }
     for column in given.fields() {
-        if declared.field_with_name(column.name()).is_err() {
+        if !known.contains_key(column.name().as_str()) {
             let message = format!(
                 "stage `{stage}` gives column `{}` ({}), which `fields` does not declare",
                 column.name(),
@@ -45,6 +54,12 @@ pub(super) fn check(
             problems.error_hint(&topic.name.place, message, hint);
         }
     }
+}
+
+/// The first field of each name.
+fn by_name(schema: &Schema) -> HashMap<&str, &Field> {
+    let fields = schema.fields().iter().rev();
+    fields.map(|field| (field.name().as_str(), field.as_ref())).collect()
 }
 
 /// Reports columns whose type is nested deeper than a topic file could declare it.

@@ -14,6 +14,7 @@
 //! One mistake is one problem: what stands behind a stage that does not plan
 //! is not judged. A plan that comes out runs without a further question.
 
+mod compaction;
 mod contract;
 mod cycles;
 mod names;

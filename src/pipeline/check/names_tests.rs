@@ -212,3 +212,23 @@ fn stages_that_send_each_other_their_dead_letters_are_a_cycle() {
         "{shown:?}"
     );
 }
+
+#[test]
+fn ten_thousand_stages_are_judged_at_once() {
+    let names: Vec<[String; 3]> = (0..10_000)
+        .map(|at| [format!("s{at}"), format!("topic-{at}"), format!("topic-{}", at + 1)])
+        .rev()
+        .collect();
+    let chain: Vec<_> =
+        names.iter().map(|[name, from, to]| (name.as_str(), from.as_str(), to.as_str())).collect();
+    let apart: Vec<String> = (0..10_000).map(|at| format!("unknown-{at}")).collect();
+    let apart: Vec<_> = names
+        .iter()
+        .zip(&apart)
+        .map(|([name, _, to], from)| (name.as_str(), from.as_str(), to.as_str()))
+        .collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(problems(&[("pipelines/p.yaml", &copying("p", &chain))]).len(), 1);
+    assert_eq!(problems(&[("pipelines/p.yaml", &copying("p", &apart))]).len(), 10_000);
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+}

@@ -9,7 +9,7 @@ use std::{
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::{
-    Options, contract, cycles,
+    Options, compaction, contract, cycles,
     topics::{Declared, Topics, check_key_field},
 };
 use crate::{
@@ -161,10 +161,14 @@ impl<'p> Stages<'p> {
             return;
         }
         let expectations = self.plan_expectations(entry.stage, &plan, problems);
-        let to = self.output(&entry, to, given, &from, problems);
-        let encodes = to.as_ref().is_none_or(|to| check_encodes(to, &plan, work.place(), problems));
+        let output = self.output(&entry, to, given, &from, problems);
+        let encodes =
+            output.as_ref().is_none_or(|to| check_encodes(to, &plan, work.place(), problems));
         self.check_setters(entry.stage, &plan, problems);
-        if let (Some(expectations), Some(to), true) = (expectations, to, encodes) {
+        if let Some(to) = &output {
+            compaction::check(&from, to, &plan, entry.stage.to.place(), problems);
+        }
+        if let (Some(expectations), Some(to), true) = (expectations, output, encodes) {
             let dead_letters = self.dead_letters(entry.stage, &from);
             let stage = self.stage_plan(index, plan, expectations, [from, to, dead_letters]);
             self.planned[index] = Some(Arc::new(stage));

@@ -383,7 +383,39 @@ fn an_inferred_type_has_the_levels_that_a_declared_one_may_have() {
     assert_eq!(nested(32), [""; 0]);
     assert_eq!(
         nested(33),
-        ["pipelines/p.yaml:3:30: the type of column `l` has 33 levels, and at most 32 are \
+        ["pipelines/p.yaml:3:31: the type of column `l` has 33 levels, and at most 32 are \
           allowed; leave out the inner levels"]
+    );
+}
+
+#[test]
+fn a_compacted_topic_needs_keys() {
+    let shown = |topic: &str, select: &str, raw: &str| {
+        let topic = format!("topic: out\nconfig: {{ cleanup.policy: compact }}\n{topic}");
+        let raw = format!("topic: raw\nfields: {{ id: string }}\n{raw}");
+        let text = format!(
+            "pipeline: p\nstages:\n  s: {{ from: raw, to: out, sql: 'SELECT {select} FROM input' }}\n"
+        );
+        problems(&[
+            ("topics/raw.yaml", &raw),
+            ("topics/out.yaml", &topic),
+            ("pipelines/p.yaml", &text),
+        ])
+    };
+    for (topic, select, raw) in
+        [("key: id\n", "id", ""), ("", "id, id AS _key", ""), ("", "id", "key: id\n")]
+    {
+        assert_eq!(shown(topic, select, raw), [""; 0]);
+    }
+    assert_eq!(
+        shown("", "id", ""),
+        ["pipelines/p.yaml:3:23: warning: topic `out` is compacted, so Kafka refuses a record \
+          without a key, and the stage stops; declare the `key` of `raw` or `out`, or set `_key` \
+          in the SELECT"]
+    );
+    assert_eq!(
+        shown("key: id\nformat: arrow\n", "id", ""),
+        ["pipelines/p.yaml:3:23: topic `out` is compacted, and Arrow records have no key; use \
+          `format: json`, or `cleanup.policy: delete`"]
     );
 }

@@ -120,7 +120,11 @@ impl PipelineSpec {
         if let Some(name) = name {
             check_name("pipeline", name, problems);
         }
-        let namespace = owned(fields.text("namespace", problems));
+        let namespace = fields.text("namespace", problems);
+        if let Some(empty) = namespace.filter(|namespace| namespace.as_str().trim().is_empty()) {
+            problems.error(empty.place(), "`namespace` is empty; leave it out for the default");
+        }
+        let namespace = owned(namespace);
         let description = owned(fields.text("description", problems));
         let owner = owned(fields.text("owner", problems));
         let version = owned(fields.text("version", problems));
@@ -273,6 +277,14 @@ mod tests {
                 "p.yaml:9:31: `share_max` must be from 0 to 1, not 1.5",
             ]
         );
+    }
+
+    #[test]
+    fn a_namespace_has_a_name() {
+        let stage = "stages: { s: { from: a, to: b, sql: SELECT 1 } }\n";
+        let (_, problems) = read(&format!("pipeline: p\nnamespace: ' '\n{stage}"));
+        assert_eq!(problems, ["p.yaml:2:12: `namespace` is empty; leave it out for the default"]);
+        assert_eq!(read(&format!("pipeline: p\nnamespace:\n{stage}")).1, [""; 0]);
     }
 
     #[test]

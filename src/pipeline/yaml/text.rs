@@ -13,7 +13,7 @@ pub struct Text {
     place: Place,
     style: ScalarStyle,
     source: Arc<str>,
-    /// Characters of the source before the scalar.
+    /// Bytes of the source before the scalar.
     start: usize,
 }
 
@@ -77,7 +77,7 @@ impl Text {
             self.style,
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted
         ));
-        let mut written = self.source.chars().skip(self.start);
+        let mut written = self.source.get(self.start..)?.chars();
         let mut next = wanted.next();
         while let Some((position, expected)) = next {
             let found = written.next()?;
