@@ -44,13 +44,14 @@ fn report_letters(stages: &[Named<'_>], mut cycle: Vec<usize>, problems: &mut Pr
     // A stage that reads its own dead letters is reported as such.
     let Some(failing) = failing.filter(|_| cycle.len() > 1) else { return };
     cycle.rotate_left(failing);
-    let mut path = stages[cycle[0]].0.clone();
+    let mut path = vec![stages[cycle[0]].0.clone()];
     for (at, &stage) in cycle.iter().enumerate() {
-        let (name, next) = &stages[cycle[(at + 1) % cycle.len()]];
-        let what =
-            if by_letters(stage, cycle[(at + 1) % cycle.len()]) { "dead letters " } else { "" };
-        path.push_str(&format!(" -> {what}{} -> {name}", next.from.as_str()));
+        let next = cycle[(at + 1) % cycle.len()];
+        let what = if by_letters(stage, next) { "dead letters " } else { "" };
+        path.push(format!("{what}{}", stages[next].1.from.as_str()));
+        path.push(stages[next].0.clone());
     }
+    let path = path.join(" -> ");
     let (reader, stage) = &stages[cycle[1]];
     let message = format!("a cycle through dead letters: {path}");
     let hint = format!(
