@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use crate::pipeline::problem::{Place, Problem};
+use crate::pipeline::problem::{OneLine, Place, Problem};
 
 /// Where a value came from, from the weakest to the strongest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,15 +69,16 @@ impl From<Problem> for SettingProblem {
 
 impl fmt::Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Origin::File(place) => write!(f, "{place}")?,
-            origin => write!(f, "{origin}")?,
-        }
+        let origin = match &self.origin {
+            Origin::File(place) => place.to_string(),
+            origin => origin.to_string(),
+        };
+        write!(f, "{}", OneLine(&origin))?;
         if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
+            write!(f, ": {}", OneLine(&self.key))?;
         }
-        write!(f, ": {}", self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        write!(f, ": {}", OneLine(&self.message))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {}", OneLine(hint)))
     }
 }
 

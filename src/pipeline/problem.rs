@@ -67,12 +67,34 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { severity, place, message, hint } = self;
-        write!(f, "{place}: ")?;
+        let Place { file, line, column } = place;
+        write!(f, "{}:{line}:{column}: ", OneLine(file))?;
         if *severity == Severity::Warning {
             f.write_str("warning: ")?;
         }
-        f.write_str(message)?;
-        hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        write!(f, "{}", OneLine(message))?;
+        hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {}", OneLine(hint)))
+    }
+}
+
+/// Text whose control characters are escaped: names come from files of others, and
+/// a problem is one line of a terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct OneLine<'a>(pub &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        for part in text.split_inclusive(char::is_control) {
+            match part.chars().next_back().filter(|last| last.is_control()) {
+                Some(last) => {
+                    f.write_str(&part[..part.len() - last.len_utf8()])?;
+                    write!(f, "{}", last.escape_debug())?;
+                }
+                None => f.write_str(part)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -175,6 +197,17 @@ mod tests {
                 "pipelines/orders.yaml:12:7: unknown key `form`; did you mean `from`?",
                 "pipelines/orders.yaml:12:7: warning: two stages write `x`",
             ]
+        );
+    }
+
+    #[test]
+    fn a_problem_is_one_line_without_control_characters() {
+        let place = Place::new(&"a\n.yaml".into(), 1, 2);
+        let mut problems = Problems::default();
+        problems.error_hint(&place, "`\u{1b}[31mé\t`", "use\r\nb".to_owned());
+        assert_eq!(
+            problems.into_sorted()[0].to_string(),
+            "a\\n.yaml:1:2: `\\u{1b}[31mé\\t`; use\\r\\nb"
         );
     }
 
