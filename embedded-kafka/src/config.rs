@@ -59,6 +59,9 @@ pub(crate) struct Config {
     pub idle_max: Duration,
 }
 
+/// Most partitions of all topics together.
+pub const PARTITIONS_MAX: usize = 10_000;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -69,7 +72,7 @@ impl Default for Config {
             allow_remote: false,
             auto_create_topics: false,
             default_partitions: 1,
-            partitions_max: 10_000,
+            partitions_max: PARTITIONS_MAX,
             fsync: Fsync::default(),
             fsync_interval: Duration::from_secs(1),
             retention_interval: Duration::from_secs(30),

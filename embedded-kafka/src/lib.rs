@@ -47,4 +47,4 @@ pub mod topic_config;
 mod txn;
 
 pub use broker::{Broker, BrokerBuilder, StartError};
-pub use config::Fsync;
+pub use config::{Fsync, PARTITIONS_MAX};

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use embedded_kafka::PARTITIONS_MAX;
 use embedded_kafka::{Broker as Server, StartError};
 
 /// Where its address is written for other commands of the same project.

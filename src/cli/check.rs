@@ -16,6 +16,8 @@ pub(super) struct Report {
     settings: Vec<SettingProblem>,
     /// The files, if the folder is a project.
     checked: Result<Checked, ProjectError>,
+    /// Why it runs only on a cluster.
+    room: Option<CliError>,
 }
 
 impl Report {
@@ -25,7 +27,9 @@ impl Report {
         let context = Context::new(globals, hub, &sources, loaded);
         let project = context.project();
         let checked = project.map(|project| pipeline::check(&project, context.check_options()));
-        Ok(Self { settings, checked })
+        let plan = checked.as_ref().ok().map(|checked| &checked.plan);
+        let room = plan.and_then(|plan| context.check_room(plan).err());
+        Ok(Self { settings, checked, room })
     }
 
     /// All errors; `None` if there are none. A folder without a project is fine.
@@ -74,11 +78,14 @@ pub(super) fn run(globals: Globals, hub: Hub) -> Result<(), CliError> {
         for warning in &warnings {
             anstream::eprintln!("{warning}");
         }
+        if let Some(room) = &report.room {
+            anstream::eprintln!("warning: {room}");
+        }
         let (pipelines, stages) = (plan.pipelines.len(), plan.stages().count());
         output::line(format!(
             "ok: {pipelines} pipelines, {stages} stages, {} topics, {} warnings",
             plan.topics.len(),
-            warnings.len()
+            warnings.len() + usize::from(report.room.is_some())
         ))?;
     }
     Ok(())

@@ -130,6 +130,21 @@ impl Context {
         }
     }
 
+    /// Refuses a project that the embedded broker cannot hold, where it would run on that.
+    pub(super) fn check_room(&self, plan: &ProjectPlan) -> Result<(), CliError> {
+        let topics = self.topics(plan);
+        let partitions: i64 = topics.iter().map(|topic| i64::from(topic.partitions)).sum();
+        let most = embedded::PARTITIONS_MAX;
+        if !self.config.kafka.bootstrap.is_empty() || partitions <= most as i64 {
+            return Ok(());
+        }
+        Err(CliError::Failed(format!(
+            "the embedded broker holds at most {most} partitions, and the topics of the project, \
+             dead letters among them, have {partitions}; declare fewer `partitions`, or name a \
+             cluster with `--bootstrap`"
+        )))
+    }
+
     /// All topics that the project needs, dead letters and lineage among them.
     pub(super) fn topics(&self, plan: &ProjectPlan) -> Vec<TopicRequest> {
         topics(&self.config, plan)

@@ -53,6 +53,7 @@ pub(super) async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliErr
     let shutdown = Shutdown::new();
     signals::watch(&shutdown)?;
     let plan = context.plan()?;
+    context.check_room(&plan)?;
     let source = source(&plan)?;
     let (broker, embedded) = context.broker_or_embedded(&args.embedded).await?;
     let hub =

@@ -59,6 +59,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError
     let shutdown = Shutdown::new();
     signals::watch(&shutdown)?;
     let plan = context.plan()?;
+    context.check_room(&plan)?;
     let scales = scales(args, &plan)?;
     let (broker, embedded) = context.broker_or_embedded(&args.embedded).await?;
     if let Some(embedded) = &embedded {

@@ -127,3 +127,18 @@ fn a_replica_name_must_fit_files_and_must_not_be_of_another_stage() {
     assert_eq!(done.code, Some(2), "{done:#?}");
     assert!(done.err.contains(&format!("a replica of `{name}/extract-eu`")), "{}", done.err);
 }
+
+#[test]
+fn a_project_of_too_many_partitions_is_for_a_cluster_and_up_says_so_before_it_starts() {
+    let project = Project::new("wide");
+    let raw = format!("topics/{}.yaml", project.name("raw.orders"));
+    project.edit(&raw, "partitions: 4", "partitions: 5000");
+    let expected = "the embedded broker holds at most 10000 partitions";
+    let checked = bare(&project, &["check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.err.contains(&format!("warning: {expected}")), "{}", checked.err);
+    let up = bare(&project, &["up"]);
+    assert_eq!(up.code, Some(1), "{up:?}");
+    assert!(up.err.starts_with(&format!("error: {expected}")), "{}", up.err);
+    assert!(!project.path(".lineage-hub").exists(), "nothing was started");
+}
