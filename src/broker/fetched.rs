@@ -21,6 +21,7 @@ use rdkafka::{
         rd_kafka_message_destroy, rd_kafka_message_headers, rd_kafka_message_t,
         rd_kafka_message_timestamp, rd_kafka_queue_destroy, rd_kafka_queue_forward,
         rd_kafka_queue_get_partition, rd_kafka_queue_new, rd_kafka_queue_t,
+        rd_kafka_timestamp_type_t,
     },
     client::Client,
     error::KafkaError,
@@ -151,9 +152,12 @@ impl<'m> Fetch<'m> {
 
     /// Milliseconds since the epoch.
     pub(super) fn timestamp(self) -> Option<i64> {
-        // SAFETY: the message is a whole one; the kind of timestamp is not asked for.
-        let timestamp = unsafe { rd_kafka_message_timestamp(self.message, ptr::null_mut()) };
-        (timestamp >= 0).then_some(timestamp)
+        let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is a whole one, and so is the kind of its timestamp.
+        let timestamp = unsafe { rd_kafka_message_timestamp(self.message, &raw mut kind) };
+        // In Kafka -1 is no timestamp; zero and what is before it are.
+        let is_there = kind != rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        (is_there && timestamp != -1).then_some(timestamp)
     }
 
     pub(super) fn key(self) -> Option<&'m [u8]> {
@@ -303,8 +307,7 @@ mod tests {
             };
             let headers = if number == 2 { &headers } else { &none };
             let partition = Some((number % 2) as i32);
-            // To librdkafka a timestamp of zero is none.
-            let timestamp = Some(1000 + i64::from(number));
+            let timestamp = Some(i64::from(number));
             let record = OutRecord { topic: &topic, partition, key, value, headers, timestamp };
             producer.send(&record).unwrap();
         }
@@ -334,11 +337,11 @@ mod tests {
             let record = record.unwrap();
             (record.key(), record.value(), record.timestamp(), record.headers().collect::<Vec<_>>())
         };
-        assert_eq!(all(0), (None, Some(&b""[..]), Some(1000), vec![]));
-        assert_eq!(all(1), (Some(&b""[..]), None, Some(1001), vec![]));
+        assert_eq!(all(0), (None, Some(&b""[..]), Some(0), vec![]));
+        assert_eq!(all(1), (Some(&b""[..]), None, Some(1), vec![]));
         let headers = vec![("h", Some(&b"1"[..])), ("nothing", None)];
-        assert_eq!(all(2), (Some(&b"k"[..]), Some(&b"2"[..]), Some(1002), headers));
-        assert_eq!(all(399), (Some(&b"k"[..]), Some(&b"399"[..]), Some(1399), vec![]));
+        assert_eq!(all(2), (Some(&b"k"[..]), Some(&b"2"[..]), Some(2), headers));
+        assert_eq!(all(399), (Some(&b"k"[..]), Some(&b"399"[..]), Some(399), vec![]));
 
         let back =
             CommittedOffset { partition: 1, next_offset: Some(150), metadata: String::new() };

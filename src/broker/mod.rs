@@ -24,6 +24,7 @@ mod config;
 mod consumer;
 mod context;
 pub mod embedded;
+mod epoch;
 mod error;
 mod fetched;
 mod flush;

@@ -9,7 +9,7 @@ use rdkafka::{
 };
 
 use super::{
-    Broker, BrokerError, OutRecord, flush,
+    Broker, BrokerError, OutRecord, epoch, flush,
     transactional::{delivery_failure, owned_headers},
 };
 
@@ -57,7 +57,7 @@ impl Producer {
         record.timestamp = out.timestamp;
         record.headers = owned_headers(out.headers.iter());
         loop {
-            match self.client.send(record) {
+            match epoch::send(&self.client, record)? {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) => {
                     record = rejected;

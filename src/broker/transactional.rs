@@ -16,7 +16,7 @@ use rdkafka::{
 };
 
 use super::{
-    Broker, BrokerError, OffsetCommit, OutBatch, OutRecord, OutRow, Produce, context, flush,
+    Broker, BrokerError, OffsetCommit, OutBatch, OutRecord, OutRow, Produce, context, epoch, flush,
     membership::GroupContext,
 };
 use crate::record::Topic;
@@ -194,7 +194,7 @@ impl TransactionalProducer {
 
     fn enqueue(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), BrokerError> {
         loop {
-            match self.client.send(record) {
+            match epoch::send(&self.client, record)? {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) => {
                     record = rejected;

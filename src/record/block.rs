@@ -8,6 +8,9 @@ use std::ops::Range;
 
 use super::{HeaderIter, Position, REPLAY_HEADER, RUN_HEADER, Room, TRACE_HEADER, Topic, headers};
 
+/// As in Kafka; other negative numbers are times before 1970.
+const NO_TIMESTAMP: i64 = -1;
+
 /// What a poll took from one partition, in the order of its offsets.
 ///
 /// Values, keys and headers stand back to back in one buffer of less than
@@ -54,7 +57,7 @@ pub struct RowParts<'a> {
 #[derive(Debug, Clone)]
 struct Slot {
     offset: i64,
-    /// Milliseconds since the epoch; negative where the record has none.
+    /// Milliseconds since the epoch, or [`NO_TIMESTAMP`].
     timestamp: i64,
     value: Option<Range<u32>>,
     key: Option<Range<u32>>,
@@ -130,7 +133,8 @@ impl Block {
             headers::append(&mut self.bytes, name, value);
         }
         let headers = start..self.bytes.len() as u32;
-        self.slots.push(Slot { offset, timestamp: timestamp.unwrap_or(-1), value, key, headers });
+        let timestamp = timestamp.unwrap_or(NO_TIMESTAMP);
+        self.slots.push(Slot { offset, timestamp, value, key, headers });
     }
 
     /// Takes over key, timestamp and headers of a record of so many rows, which follow.
@@ -228,7 +232,7 @@ impl<'a> Record<'a> {
 
     /// Milliseconds since the epoch, where the record has a timestamp.
     pub fn timestamp(&self) -> Option<i64> {
-        (self.slot.timestamp >= 0).then_some(self.slot.timestamp)
+        (self.slot.timestamp != NO_TIMESTAMP).then_some(self.slot.timestamp)
     }
 
     /// The value; `None` for a tombstone.
