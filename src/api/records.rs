@@ -16,7 +16,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::stream;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,7 +28,10 @@ use super::{
 };
 use crate::{
     broker::{BrokerError, Reader, StartAt},
-    codec::arrow_ipc::{Table, list_shown},
+    codec::{
+        arrow_ipc::{Table, list_shown},
+        json,
+    },
     record::{Record, Topic},
 };
 
@@ -99,8 +102,10 @@ struct ShownRecord {
     timestamp: Option<i64>,
     key: Option<String>,
     headers: Vec<Header>,
-    /// JSON where the value is JSON, a list of rows where it is Arrow; otherwise its text
-    value: Value,
+    /// JSON where the value is JSON, digit for digit as the record has it; a list of rows
+    /// where it is Arrow; otherwise its text
+    #[schema(value_type = serde_json::Value)]
+    value: Option<Box<RawValue>>,
     /// How to read `value`: `json`, `arrow`, `text`, `base64`, or `none` for a tombstone
     #[schema(pattern = "^(json|arrow|text|base64|none)$")]
     encoding: &'static str,
@@ -116,12 +121,12 @@ impl ShownRecord {
     fn of(record: &Record<'_>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (value, encoding) = match record.value() {
-            None => (Value::Null, "none"),
-            Some(bytes) if let Some(rows) = list_shown(bytes) => (rows, "arrow"),
-            Some(bytes) => match (serde_json::from_slice(bytes), std::str::from_utf8(bytes)) {
-                (Ok(value), _) => (value, "json"),
-                (_, Ok(text)) => (text.into(), "text"),
-                _ => (BASE64_STANDARD.encode(bytes).into(), "base64"),
+            None => (None, "none"),
+            Some(bytes) if let Some(rows) = list_shown(bytes) => (Some(rows), "arrow"),
+            Some(bytes) => match (json::one_line(bytes), std::str::from_utf8(bytes)) {
+                (Some(value), _) => (Some(value), "json"),
+                (_, Ok(text)) => (to_raw_value(text).ok(), "text"),
+                _ => (to_raw_value(&BASE64_STANDARD.encode(bytes)).ok(), "base64"),
             },
         };
         let header = |(key, value): (&str, Option<&[u8]>)| Header {
@@ -374,6 +379,15 @@ mod tests {
         let encodings: Vec<_> =
             block.iter().map(|record| ShownRecord::of(&record).encoding).collect();
         assert_eq!(encodings, ["json", "text", "base64", "none"]);
+    }
+
+    #[test]
+    fn a_value_is_answered_digit_for_digit() {
+        let value = r#"{"b":1.9187999999999998,"a":36893488147419103233,"c":-0.0,"b":1E5}"#;
+        let mut block = Block::new("t".into(), 1);
+        block.push(0, None, None, Some(value.as_bytes()), []);
+        let text = serde_json::to_string(&ShownRecord::of(&block.record(0))).unwrap();
+        assert!(text.contains(&format!(r#""value":{value},"encoding":"json""#)), "{text}");
     }
 
     #[test]

@@ -2,17 +2,22 @@
 //! an Arrow record, its rows.
 
 use std::{
+    borrow::Cow,
     fmt::Write as _,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{CliError, context::Context, output, signals};
 use crate::{
     broker::{Reader, StartAt},
-    codec::arrow_ipc::{list_shown, rows_shown},
+    codec::{
+        arrow_ipc::{list_shown, rows_shown},
+        json,
+    },
     record::{Record, Topic},
     runtime::Shutdown,
 };
@@ -92,32 +97,69 @@ pub(super) fn head(record: &Record<'_>) -> String {
     text
 }
 
+/// A record as one object on one line.
+#[derive(Serialize)]
+struct Shown<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+    timestamp: Option<i64>,
+    key: Option<Cow<'a, str>>,
+    headers: Vec<ShownHeader<'a>>,
+    /// As the record has it: nothing is printed that was read as a double.
+    value: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct ShownHeader<'a> {
+    key: &'a str,
+    value: Option<Cow<'a, str>>,
+}
+
 pub(super) fn as_json(record: &Record<'_>) -> String {
-    let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
-    let json = |value: &[u8]| list_shown(value).or_else(|| serde_json::from_slice(value).ok());
-    let value =
-        record.value().map_or(Value::Null, |value| json(value).unwrap_or_else(|| text(value)));
-    let headers: Vec<Value> = record
-        .headers()
-        .map(|(name, value)| json!({ "key": name, "value": value.map_or(Value::Null, text) }))
-        .collect();
+    let text = |bytes| to_raw_value(&String::from_utf8_lossy(bytes)).ok();
+    let value = |bytes| list_shown(bytes).or_else(|| json::one_line(bytes)).or_else(|| text(bytes));
+    let header = |(key, value): (_, Option<_>)| ShownHeader {
+        key,
+        value: value.map(String::from_utf8_lossy),
+    };
     let position = record.position();
-    json!({
-        "topic": &*position.topic,
-        "partition": position.partition,
-        "offset": position.offset,
-        "timestamp": record.timestamp(),
-        "key": record.key().map_or(Value::Null, text),
-        "headers": headers,
-        "value": value,
-    })
-    .to_string()
+    let shown = Shown {
+        topic: &position.topic,
+        partition: position.partition,
+        offset: position.offset,
+        timestamp: record.timestamp(),
+        key: record.key().map(String::from_utf8_lossy),
+        headers: record.headers().map(header).collect(),
+        value: record.value().and_then(value),
+    };
+    serde_json::to_string(&shown).expect("a record has only string keys, which always serialise")
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::record::Block;
+
+    /// Programs read this line: no digit may differ from the record's.
+    #[test]
+    fn a_value_is_printed_digit_for_digit_and_a_tombstone_as_null() {
+        let value = r#"{"b": 1.9187999999999998, "a": 36893488147419103233, "c": -0.0, "b": 1E5}"#;
+        let mut block = Block::new("t".into(), 1);
+        block.push(5, Some(0), None, Some(value.as_bytes()), []);
+        block.push(6, None, None, None, []);
+        let head = r#"{"topic":"t","partition":1,"offset":"#;
+        assert_eq!(
+            as_json(&block.record(0)),
+            format!(r#"{head}5,"timestamp":0,"key":null,"headers":[],"value":{value}}}"#)
+        );
+        assert_eq!(
+            as_json(&block.record(1)),
+            format!(r#"{head}6,"timestamp":null,"key":null,"headers":[],"value":null}}"#)
+        );
+    }
 
     #[test]
     fn a_record_is_shown_whole_and_bytes_that_are_no_json_as_text() {

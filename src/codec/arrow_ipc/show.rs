@@ -1,6 +1,6 @@
 //! Rows for people to read.
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{DecodeError, decode, parts};
 use crate::{codec::json, record::EncodedRows};
@@ -16,8 +16,8 @@ pub fn rows_shown(record: &[u8]) -> Option<Vec<String>> {
 }
 
 /// As [`rows_shown`], in one list.
-pub fn list_shown(record: &[u8]) -> Option<Value> {
-    serde_json::from_str(&format!("[{}]", rows_shown(record)?.join(","))).ok()
+pub fn list_shown(record: &[u8]) -> Option<Box<RawValue>> {
+    RawValue::from_string(format!("[{}]", rows_shown(record)?.join(","))).ok()
 }
 
 /// The rows of a record as JSON, whatever its schema is; what they keep of their

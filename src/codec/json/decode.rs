@@ -161,7 +161,14 @@ impl Column {
                 Ok(())
             }
             Err(Unread::Malformed(error)) => Err(error),
-            Err(Unread::Mismatch) => Err(reader.mismatch(start, expected(&self.field)).into()),
+            Err(Unread::Mismatch) => {
+                let reason = refusal(&self.field, reader, start);
+                let expected = match reason {
+                    Some(reason) => format!("{} ({reason})", format_type(&self.field)),
+                    None => expected(&self.field),
+                };
+                Err(reader.mismatch(start, expected).into())
+            }
         }
     }
 }
@@ -324,6 +331,22 @@ impl MapValues {
         self.order.sort_unstable_by_key(|index| keys.get(*index));
         let repeated = |pair: &&[usize]| keys.get(pair[0]) == keys.get(pair[1]);
         self.order.windows(2).find(repeated).map(|pair| keys.get(pair[0]))
+    }
+}
+
+/// Why the value at `start` is not a timestamp, where it is close to one.
+#[cold]
+fn refusal(field: &Field, reader: &Reader<'_>, start: usize) -> Option<&'static str> {
+    let DataType::Timestamp(unit, _) = field.data_type() else { return None };
+    match &reader.bytes()[start..] {
+        [b'"', text @ ..] => {
+            let end = text.iter().position(|byte| *byte == b'"')?;
+            time::refusal(&text[..end], *unit)
+        }
+        [b'-' | b'0'..=b'9', ..] => {
+            Some("epoch milliseconds are a whole number in the years of timestamps")
+        }
+        _ => None,
     }
 }
 

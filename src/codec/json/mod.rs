@@ -39,6 +39,7 @@ mod error;
 mod fields;
 mod number;
 mod reader;
+mod shown;
 mod source;
 
 mod text;
@@ -47,6 +48,9 @@ mod write;
 
 pub use decode::{DecodeConfig, Decoder};
 pub use encode::{EncodeConfig, Encoder};
+pub use shown::one_line;
+
+pub(in crate::codec) use text::write_string;
 
 pub use error::{DecodeError, DecodeSetupError, EncodeError, EncodeSetupError, Place};
 

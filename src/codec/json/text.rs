@@ -122,7 +122,7 @@ fn escaped_char(escape: &[u8]) -> char {
 }
 
 /// Appends `text` in quotes, with no more escapes than JSON asks for.
-pub(super) fn write_string(out: &mut Vec<u8>, mut text: &[u8]) {
+pub(in crate::codec) fn write_string(out: &mut Vec<u8>, mut text: &[u8]) {
     out.push(b'"');
     loop {
         let clean = clean_length(text);

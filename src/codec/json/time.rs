@@ -109,6 +109,64 @@ fn parse_offset(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// Why a text is not a timestamp, where it looks like one.
+pub(super) fn refusal(text: &[u8], unit: TimeUnit) -> Option<&'static str> {
+    const ZONE: &str = "the zone is missing: end it with Z, or with an offset such as +02:00";
+    const OFFSET: &str = "an offset is written as +02:00, and UTC as Z or +00:00";
+    const LONG: &str = "at most 9 digits in the fraction of a second";
+    const NANOS: &str = "at most 6 digits in the fraction of a second; declare the field as \
+                         `timestamp(9)` for up to 9 digits";
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    if text.len() >= 9 && text.iter().all(is_digit) {
+        return Some("epoch milliseconds are a number, without quotes");
+    }
+    let Some((_, rest)) = take_date(text) else { return looks_like_date(text) };
+    let [b'T' | b't' | b' ', rest @ ..] = rest else {
+        return Some("the time of day is missing, as in 2026-01-05T10:00:00Z");
+    };
+    let [h1, h2, b':', m1, m2, rest @ ..] = rest else { return None };
+    let [b':', s1, s2, rest @ ..] = rest else {
+        return Some("the seconds are missing, as in 2026-01-05T10:00:00Z");
+    };
+    let within = |tens, ones, end| two(tens, ones).is_some_and(|value| value < end);
+    if [*s1, *s2] == *b"60" {
+        return Some("leap seconds do not exist here: the second is from 00 to 59");
+    }
+    if !within(*h1, *h2, 24) || !within(*m1, *m2, 60) || !within(*s1, *s2, 60) {
+        return Some("a time of day is from 00:00:00 to 23:59:59");
+    }
+    let rest = match rest {
+        [b'.', rest @ ..] => {
+            let digits = rest.iter().take_while(|byte| is_digit(byte)).count();
+            let is_beyond =
+                |held: usize| rest[held.min(digits)..digits].iter().any(|digit| *digit != b'0');
+            match unit {
+                _ if is_beyond(9) => return Some(LONG),
+                TimeUnit::Nanosecond => {}
+                _ if is_beyond(6) => return Some(NANOS),
+                _ => {}
+            }
+            &rest[digits..]
+        }
+        rest => rest,
+    };
+    match (rest.is_empty(), parse_offset(rest)) {
+        (true, _) => Some(ZONE),
+        (_, None) => Some(OFFSET),
+        (_, Some(_)) if unit == TimeUnit::Nanosecond => {
+            Some("`timestamp(9)` holds the years 1678 to 2261; declare the field as `timestamp`")
+        }
+        (_, Some(_)) => Some("the year is from 0000 to 9999 in UTC"),
+    }
+}
+
+/// As [`refusal`], for a text without a valid date at its start.
+fn looks_like_date(text: &[u8]) -> Option<&'static str> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, ..] = text else { return None };
+    let digits = [y1, y2, y3, y4, m1, m2, d1, d2];
+    digits.iter().all(|byte| byte.is_ascii_digit()).then_some("the calendar has no such date")
+}
+
 fn two(tens: u8, ones: u8) -> Option<i64> {
     let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
     Some(digit(tens)? * 10 + digit(ones)?)
@@ -263,6 +321,40 @@ mod tests {
         assert!(parse_timestamp(far, US).is_some());
     }
 
+    /// Corvus.JsonSchema issue 584 and its kind: texts that look like the example.
+    #[test]
+    fn a_text_that_is_almost_a_timestamp_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("2024-03-01T10:00:00.1234567Z", "`timestamp(9)`"),
+            ("2024-03-01T10:00:00.123456789Z", "`timestamp(9)`"),
+            ("2024-03-01T10:00:00.1234567891Z", "at most 9 digits"),
+            ("2024-03-01T10:00:00+0200", "an offset is written as +02:00"),
+            ("2024-03-01T10:00:00+02", "an offset is written as +02:00"),
+            ("2024-03-01 10:00:00 UTC", "UTC as Z"),
+            ("2024-03-01 10:00:00.5 +02:00", "an offset is written as +02:00"),
+            ("2024-03-01T10:00:00+24:00", "an offset is written as +02:00"),
+            ("2024-03-01T10:00:00", "the zone is missing"),
+            ("2024-03-01 10:00:00.123", "the zone is missing"),
+            ("2024-03-01T10:00Z", "the seconds are missing"),
+            ("2024-03-01", "the time of day is missing"),
+            ("2016-12-31T23:59:60Z", "leap seconds"),
+            ("2016-12-31T24:00:00Z", "a time of day"),
+            ("2023-02-29T10:00:00Z", "no such date"),
+            ("9999-12-31T23:30:00-01:00", "0000 to 9999"),
+            ("1709287200000", "a number, without quotes"),
+        ] {
+            assert_eq!(micros(text), None, "{text}");
+            let found = refusal(text.as_bytes(), US).unwrap_or_default();
+            assert!(found.contains(reason), "{text}: {found}");
+        }
+        for text in ["", "yesterday", "01/03/2024 10:00", "2024-03-01T1", "20240301"] {
+            assert_eq!(refusal(text.as_bytes(), US), None, "{text}");
+        }
+        let nanos = |text: &str| refusal(text.as_bytes(), TimeUnit::Nanosecond).unwrap();
+        assert!(nanos("2024-03-01T10:00:00.1234567891Z").contains("at most 9 digits"));
+        assert!(nanos("2300-01-01T00:00:00Z").contains("declare the field as `timestamp`"));
+    }
+
     #[test]
     fn milliseconds_are_checked_against_the_same_years() {
         assert_eq!(from_millis(1_767_614_400_123, US), Some(1_767_614_400_123_000));
@@ -318,6 +410,7 @@ mod tests {
         #[test]
         fn any_bytes_are_an_instant_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _ = parse_timestamp(&bytes, US);
+            let _ = refusal(&bytes, US);
             let _ = parse_date(&bytes);
             let _ = parse_time(&bytes, US);
         }
