@@ -62,8 +62,11 @@ impl Lines {
         visit: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         self.count += 1;
+        // A byte order mark is of the upload, not of its first record.
+        let line =
+            if self.count == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() { Ok(()) } else { visit(line) }
+        if line.trim_ascii().is_empty() { Ok(()) } else { visit(line) }
     }
 
     fn check(&self, more: usize) -> Result<(), TooLong> {
@@ -106,10 +109,16 @@ mod tests {
             let expected: Vec<Vec<u8>> = text
                 .split('\n')
                 .map(|line| line.strip_suffix('\r').unwrap_or(line).as_bytes().to_vec())
-                .filter(|line| !line.is_empty())
+                .filter(|line| !line.trim_ascii().is_empty())
                 .collect();
             prop_assert_eq!(part(&pieces, 60).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_start_and_blank_lines_are_no_records() {
+        let pieces: [&[u8]; 3] = [b"\xEF\xBB", b"\xBFa\r\n  \r\n", b"\t\n\xEF\xBB\xBFb\n"];
+        assert_eq!(part(&pieces, 60).unwrap(), [&b"a"[..], b"\xEF\xBB\xBFb"]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     broker::BrokerError,
-    codec::key::key_of,
+    codec::key::KeyReader,
     pipeline::Route,
     runs::{RunPlan, RunSender},
     runtime::Shutdown,
@@ -39,8 +39,8 @@ pub(super) const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 /// What is to be sent.
 pub(super) struct Job {
     pub(super) plan: RunPlan,
-    /// The field that becomes the record key.
-    pub(super) key: Option<String>,
+    /// Of the field that becomes the record key.
+    pub(super) keys: Option<KeyReader>,
     pub(super) cancel: Shutdown,
     pub(super) record_bytes_max: usize,
     /// Records that are at hand; none: the body has them, in these encodings.
@@ -241,8 +241,9 @@ impl Sending {
     /// Sends until all has come, or until the run is cancelled.
     fn send(&mut self, sender: &mut RunSender) -> Result<(), Stop> {
         let Self { job, incoming } = self;
-        let send = |sender: &mut RunSender, record: &[u8]| {
-            let key = job.key.as_ref().and_then(|field| key_of(record, field));
+        let mut keys = job.keys.take();
+        let mut send = |sender: &mut RunSender, record: &[u8]| {
+            let key = keys.as_mut().and_then(|keys| keys.key_of(record));
             Ok::<_, Stop>(sender.send_row(key.as_deref(), record)?)
         };
         if let Some(records) = &job.records {

@@ -34,6 +34,7 @@ use super::{
     sending::{self, Job, Pieces},
 };
 use crate::{
+    codec::key::KeyReader,
     lineage::{GraphStage, RunGraph, ids, naming::job_name},
     pipeline::Route,
     record::TRACE_HEADER,
@@ -231,7 +232,9 @@ async fn begin(
     };
     let job = Job {
         plan: RunPlan { trace, ..plan_of(app, &route, id) },
-        key: route.stages.first().and_then(|stage| stage.from.key.clone()),
+        keys: route.stages.first().and_then(|stage| {
+            stage.from.key.as_ref().map(|key| KeyReader::new(&stage.from.schema, key))
+        }),
         cancel: upload.cancel.clone(),
         record_bytes_max,
         records,

@@ -10,7 +10,10 @@ use arrow::{
     error::ArrowError,
 };
 
-use crate::record::{HeaderIter, RUN_HEADER, Record, TRACE_HEADER};
+use crate::{
+    codec::key::key_texts,
+    record::{HeaderIter, RUN_HEADER, Record, TRACE_HEADER},
+};
 
 /// What rows do not keep of their input records. Each part is there for all rows
 /// or for none, in buffers of its own: nothing is allocated for a row.
@@ -43,7 +46,7 @@ impl SetParts {
         headers: Option<&ArrayRef>,
     ) -> Result<Self, ArrowError> {
         Ok(Self {
-            keys: keys.map(as_keys).transpose()?,
+            keys: keys.map(key_texts).transpose()?,
             timestamps: timestamps.map(as_timestamps).transpose()?,
             headers: headers.map(Headers::new).transpose()?,
         })
@@ -81,16 +84,6 @@ impl SetParts {
         let key = self.key(row, None).map_or(0, <[u8]>::len);
         key + self.entries(row).map_or(0, |entries| OutHeaders::set(entries).size())
     }
-}
-
-fn as_keys(keys: &ArrayRef) -> Result<BinaryArray, ArrowError> {
-    let binary = match keys.data_type() {
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
-            cast(keys, &DataType::Binary)?
-        }
-        _ => cast(&cast(keys, &DataType::Utf8)?, &DataType::Binary)?,
-    };
-    Ok(binary.as_binary::<i32>().clone())
 }
 
 fn as_timestamps(times: &ArrayRef) -> Result<TimestampMillisecondArray, ArrowError> {

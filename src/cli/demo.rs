@@ -16,7 +16,7 @@ use super::{
     context::Context,
     output::{self, grouped, table},
     produce,
-    rows::{self, Keys, Rows},
+    rows::{self, CsvArgs, Rows},
     signals, summary, timeout_seconds,
     up::{Hub, UpArgs},
 };
@@ -100,13 +100,13 @@ fn send(
 ) -> Result<u64, CliError> {
     let plan = context.plan()?;
     let topic_plan = plan.topics.get(&**topic).map(|topic| &**topic);
-    let keys = Keys::Field(topic_plan.and_then(|topic| topic.key.clone()));
     let sample = PathBuf::from("the sample");
     let (input, path): (Box<dyn Read>, _) = match &args.input {
         None => (Box::new(SAMPLE), &sample),
         Some(path) => (rows::open(path)?.0, path),
     };
-    produce::send(broker, topic, Rows::read(input, path, keys, topic_plan)?)
+    let mut rows = Rows::read(input, path, false, &CsvArgs::default(), topic_plan)?;
+    produce::send(broker, topic, &mut rows)
 }
 
 /// Records that wait for each stage from before, by the groups' offsets.

@@ -8,7 +8,7 @@ use super::{
     CliError,
     context::Context,
     output,
-    rows::{self, Keys, Row, Rows},
+    rows::{self, CsvArgs, Row, Rows},
 };
 use crate::{
     broker::{Admin, Broker, BrokerError, OutRecord, Producer},
@@ -23,8 +23,10 @@ pub(super) struct ProduceArgs {
     /// for standard input
     file: PathBuf,
     /// Each line is KEY, a tab, VALUE (not of CSV)
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["delimiter", "columns", "no_header"])]
     with_keys: bool,
+    #[command(flatten)]
+    csv: CsvArgs,
 }
 
 /// Longest that the last records may take to be acknowledged.
@@ -45,13 +47,17 @@ pub(super) fn run(args: &ProduceArgs, context: &Context) -> Result<(), CliError>
     if !Admin::connect(&broker)?.topics()?.contains_key(&topic) {
         return Err(BrokerError::TopicMissing { topic }.into());
     }
-    let key = declared.as_ref().and_then(|topic| topic.key.clone());
-    let keys = if args.with_keys { Keys::BeforeTab } else { Keys::Field(key) };
     let (input, size) = rows::open(&args.file)?;
     let bar = rows::progress(size);
     let sent = tokio::task::block_in_place(|| {
-        let rows = Rows::read(bar.wrap_read(input), &args.file, keys, declared.as_deref())?;
-        send(&broker, &topic, rows)
+        let input = bar.wrap_read(input);
+        let mut rows =
+            Rows::read(input, &args.file, args.with_keys, &args.csv, declared.as_deref())?;
+        let sent = send(&broker, &topic, &mut rows)?;
+        if let Some(warning) = rows.warning() {
+            anstream::eprintln!("warning: {warning}");
+        }
+        Ok::<_, CliError>(sent)
     })?;
     bar.finish_and_clear();
     if context.is_json() {
@@ -66,7 +72,7 @@ pub(super) fn run(args: &ProduceArgs, context: &Context) -> Result<(), CliError>
 pub(super) fn send<R: Read>(
     broker: &Broker,
     topic: &Topic,
-    mut rows: Rows<R>,
+    rows: &mut Rows<R>,
 ) -> Result<u64, CliError> {
     let producer = Producer::connect(broker)?;
     let headers = HeaderBytes::default();

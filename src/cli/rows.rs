@@ -6,24 +6,58 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
 
 use super::CliError;
 use crate::{
     codec::{
-        key::{key_of, text_of},
-        schema::is_text,
+        csv::{BadRow, Csv, CsvOptions, Next, without_mark},
+        key::KeyReader,
     },
     pipeline::TopicPlan,
 };
 
-/// Where a record's key comes from.
-#[derive(Debug, Clone)]
-pub(super) enum Keys {
-    BeforeTab,
-    /// The topic's key field, where it has one.
-    Field(Option<String>),
+/// How a file is read.
+#[derive(Debug, Default, Args)]
+pub(super) struct CsvArgs {
+    /// Delimiter of a CSV file: one character, or `tab`. The default is a comma, and a
+    /// tab for a file that ends in `.tsv`
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    delimiter: Option<u8>,
+    /// Field of each column of a CSV file, comma-separated, in place of the names in
+    /// its header. `-` leaves a column out; fields that are not named are null
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Option<Vec<String>>,
+    /// Read the first line of a CSV file as a row. The columns are the fields of the
+    /// topic in their order, or those of `--columns`
+    #[arg(long)]
+    no_header: bool,
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
+            Ok(*byte)
+        }
+        _ => Err("expected one character, such as `;` or `|`, or `tab`".to_owned()),
+    }
+}
+
+impl CsvArgs {
+    /// For the file at `path`; `None` where it is not CSV.
+    fn options(&self, path: &Path) -> Option<CsvOptions> {
+        let Self { delimiter, columns, no_header } = self;
+        let ends_in = |wanted| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(wanted));
+        let tab = ends_in("tsv").then_some(b'\t');
+        let is_asked_for = *no_header || delimiter.is_some() || columns.is_some();
+        (is_asked_for || tab.is_some() || ends_in("csv")).then(|| CsvOptions {
+            delimiter: delimiter.or(tab),
+            columns: columns.clone(),
+            no_header: *no_header,
+        })
+    }
 }
 
 /// One record to send.
@@ -63,205 +97,148 @@ pub(super) fn progress(size: Option<u64>) -> ProgressBar {
 /// Reads rows.
 pub(super) struct Rows<R> {
     path: PathBuf,
-    input: Input<R>,
+    input: BufReader<R>,
+    line: Vec<u8>,
+    is_first_line: bool,
+    keys: Keys,
+    csv: Option<Csv>,
+    /// Rows of CSV that are not records, and the first of them.
+    bad: u64,
+    first_bad: Option<BadRow>,
 }
 
-enum Input<R> {
-    Lines {
-        input: BufReader<R>,
-        keys: Keys,
-        line: Vec<u8>,
-    },
-    Csv {
-        input: csv::Reader<R>,
-        columns: Vec<Column>,
-        key: Option<String>,
-        record: csv::StringRecord,
-    },
-}
-
-struct Column {
-    name: String,
-    kind: Kind,
-}
-
-/// How the text of a CSV field becomes JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    /// As it stands where that is JSON, as text where it is not.
-    Json,
+/// Where a record's key comes from.
+enum Keys {
+    /// Each line is KEY, a tab, VALUE.
+    BeforeTab,
+    /// The topic's key field.
+    Field(KeyReader),
+    None,
 }
 
 impl<R: Read> Rows<R> {
-    /// Rows of `input`: CSV where `path` ends so, otherwise a record a line.
-    /// `topic` gives CSV's columns their types.
+    /// Rows of `input`: CSV where `path` ends so or `args` say so, otherwise a record
+    /// per line. `topic` gives CSV's columns their types. The header of CSV is read
+    /// here, so that nothing is sent of a file that does not fit the topic.
     pub(super) fn read(
         input: R,
         path: &Path,
-        keys: Keys,
+        with_keys: bool,
+        args: &CsvArgs,
         topic: Option<&TopicPlan>,
     ) -> Result<Self, CliError> {
-        let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        let input = match keys {
-            Keys::Field(key) if is_csv => {
-                let mut input = csv::ReaderBuilder::new().from_reader(input);
-                let header = input.headers().map_err(|source| unreadable(path, source))?;
-                let columns = header.iter().map(|name| {
-                    let field = topic.and_then(|topic| topic.schema.field_with_name(name).ok());
-                    let kind = if field.is_none_or(is_text) { Kind::Text } else { Kind::Json };
-                    Column { name: name.to_owned(), kind }
-                });
-                let columns = columns.collect();
-                Input::Csv { input, columns, key, record: csv::StringRecord::new() }
-            }
-            keys => Input::Lines {
-                input: BufReader::with_capacity(1 << 16, input),
-                keys,
-                line: Vec::new(),
-            },
+        let key = topic.and_then(|topic| Some((&topic.schema, topic.key.as_deref()?)));
+        let keys = match key {
+            _ if with_keys => Keys::BeforeTab,
+            Some((schema, field)) => Keys::Field(KeyReader::new(schema, field)),
+            None => Keys::None,
         };
-        Ok(Self { path: path.to_owned(), input })
+        let (schema, key) = (topic.map(|topic| &*topic.schema), key.map(|(_, field)| field));
+        let csv = args.options(path).filter(|_| !with_keys);
+        let csv = csv.map(|options| Csv::new(options, schema, key)).transpose();
+        let mut rows = Self {
+            path: path.to_owned(),
+            input: BufReader::with_capacity(1 << 16, input),
+            line: Vec::new(),
+            is_first_line: true,
+            keys,
+            csv: csv.map_err(|error| refused(path, &error))?,
+            bad: 0,
+            first_bad: None,
+        };
+        while rows.csv.as_ref().is_some_and(|csv| !csv.has_header()) && rows.feed()? {}
+        Ok(rows)
     }
 
-    /// The next record into `row`; false at the end. Empty lines are no records.
+    /// The next record into `row`; false at the end. Blank lines are no records.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<bool, CliError> {
-        match &mut self.input {
-            Input::Lines { input, keys, line } => loop {
-                line.clear();
-                let read = input.read_until(b'\n', line);
-                let fail = |source| CliError::Input { path: self.path.clone(), source };
-                if read.map_err(fail)? == 0 {
-                    return Ok(false);
-                }
-                let text = line.strip_suffix(b"\n").unwrap_or(line);
-                let text = text.strip_suffix(b"\r").unwrap_or(text);
-                if !text.is_empty() {
-                    let (key, value) = split(text, keys);
-                    row.key = key;
-                    row.value.clear();
-                    row.value.extend_from_slice(value);
-                    return Ok(true);
-                }
-            },
-            Input::Csv { input, columns, key, record } => {
-                if !input.read_record(record).map_err(|source| unreadable(&self.path, source))? {
-                    return Ok(false);
-                }
-                let fields = columns.iter().zip(record.iter());
-                let object: serde_json::Map<String, Value> = fields
-                    .map(|(column, text)| (column.name.clone(), column.kind.value(text)))
-                    .collect();
-                row.key = key.as_ref().and_then(|key| text_of(object.get(key)?));
-                row.value = Value::Object(object).to_string().into_bytes();
-                Ok(true)
+        row.value.clear();
+        loop {
+            let Some(csv) = &mut self.csv else { return self.next_line(row) };
+            match csv.next(&mut row.value) {
+                Next::More if self.feed()? => {}
+                // What is left at the end of the file may be rows.
+                Next::More => match self.csv.as_mut().map(|csv| csv.next(&mut row.value)) {
+                    None | Some(Next::More) => return Ok(false),
+                    Some(Next::Record) => break,
+                    Some(Next::Bad(bad)) => return Ok(self.note(bad, row)),
+                },
+                Next::Record => break,
+                Next::Bad(bad) => return Ok(self.note(bad, row)),
             }
         }
+        row.key = match &mut self.keys {
+            Keys::Field(keys) => keys.key_of(&row.value),
+            Keys::BeforeTab | Keys::None => None,
+        };
+        Ok(true)
     }
-}
 
-fn unreadable(path: &Path, source: csv::Error) -> CliError {
-    CliError::Input { path: path.to_owned(), source: source.into() }
-}
+    fn note(&mut self, bad: BadRow, row: &mut Row) -> bool {
+        self.bad += 1;
+        self.first_bad.get_or_insert(bad);
+        row.key = None;
+        true
+    }
 
-impl Kind {
-    /// An empty field is null: CSV has no other word for it.
-    fn value(self, text: &str) -> Value {
-        if text.is_empty() {
-            return Value::Null;
+    fn next_line(&mut self, row: &mut Row) -> Result<bool, CliError> {
+        while self.read_line()? {
+            let mut line = &self.line[..];
+            if std::mem::take(&mut self.is_first_line) {
+                line = without_mark(line).map_err(|error| refused(&self.path, &error))?;
+            }
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let (key, value) = match &mut self.keys {
+                Keys::BeforeTab => match memchr::memchr(b'\t', line) {
+                    Some(tab) => (Some(line[..tab].to_vec()), &line[tab + 1..]),
+                    None => (None, line),
+                },
+                Keys::Field(keys) => (keys.key_of(line), line),
+                Keys::None => (None, line),
+            };
+            row.key = key;
+            row.value.extend_from_slice(value);
+            return Ok(true);
         }
-        let json = (self == Self::Json).then(|| serde_json::from_str(text).ok()).flatten();
-        json.unwrap_or_else(|| Value::String(text.to_owned()))
+        Ok(false)
+    }
+
+    /// Hands the next line to the reader of CSV; false at the end.
+    fn feed(&mut self) -> Result<bool, CliError> {
+        let has_line = self.read_line()?;
+        let Some(csv) = &mut self.csv else { return Ok(has_line) };
+        let fed = if has_line { csv.push(&self.line) } else { csv.end() };
+        fed.map_err(|error| refused(&self.path, &error))?;
+        Ok(has_line)
+    }
+
+    fn read_line(&mut self) -> Result<bool, CliError> {
+        self.line.clear();
+        let read = self.input.read_until(b'\n', &mut self.line);
+        let fail = |source| CliError::Input { path: self.path.clone(), source };
+        Ok(read.map_err(fail)? > 0)
+    }
+
+    /// What the user is to know of rows that were not records.
+    pub(super) fn warning(&self) -> Option<String> {
+        let BadRow { line, reason } = self.first_bad.as_ref()?;
+        let rows = if self.bad == 1 { "row is not a record" } else { "rows are not records" };
+        Some(format!(
+            "{}: {} {rows} (line {line}: {reason}); the text was sent as it is, and a stage makes \
+             a dead letter of it",
+            self.path.display(),
+            self.bad
+        ))
     }
 }
 
-fn split<'a>(line: &'a [u8], keys: &Keys) -> (Option<Vec<u8>>, &'a [u8]) {
-    match keys {
-        Keys::BeforeTab => match line.iter().position(|byte| *byte == b'\t') {
-            Some(tab) => (Some(line[..tab].to_vec()), &line[tab + 1..]),
-            None => (None, line),
-        },
-        Keys::Field(Some(field)) => (key_of(line, field), line),
-        Keys::Field(None) => (None, line),
-    }
+fn refused(path: &Path, error: &dyn std::error::Error) -> CliError {
+    CliError::Failed(format!("{}: {error}; nothing was sent", path.display()))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::{
-        pipeline::{self, Project},
-        transform::{Functions, Transforms},
-    };
-
-    fn topic(fields: &str) -> Arc<TopicPlan> {
-        let topic = format!("topic: t\nfields: {{{fields}}}\n");
-        let pipeline =
-            "pipeline: p\nstages: {s: {from: t, to: u, sql: 'SELECT id FROM input'}}\n".to_owned();
-        let files =
-            [("topics/t.yaml".to_owned(), topic), ("pipelines/p.yaml".to_owned(), pipeline)];
-        let functions = Functions::default();
-        let options = pipeline::Options {
-            functions: &functions,
-            transforms: &Transforms::default(),
-            namespace: "test",
-        };
-        let checked = pipeline::check(&Project::from_files(files), options);
-        Arc::clone(&checked.into_plan().unwrap().0.topics["t"])
-    }
-
-    fn all(text: &str, path: &str, keys: Keys, topic: &TopicPlan) -> Vec<(Option<String>, String)> {
-        let mut rows = Rows::read(text.as_bytes(), Path::new(path), keys, Some(topic)).unwrap();
-        let (mut row, mut found) = (Row::default(), Vec::new());
-        let string = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        while rows.next(&mut row).unwrap() {
-            found.push((row.key.as_deref().map(string), string(&row.value)));
-        }
-        found
-    }
-
-    #[test]
-    fn a_line_gives_its_key_by_tab_or_by_field_and_a_malformed_one_gives_none() {
-        let field = Keys::Field(Some("id".to_owned()));
-        assert_eq!(split(b"k\t{}", &Keys::BeforeTab), (Some(b"k".to_vec()), &b"{}"[..]));
-        assert_eq!(split(br#"{"id":7}"#, &field).0, Some(b"7".to_vec()));
-        assert_eq!(split(br#"{"id":"a"}"#, &field).0, Some(b"a".to_vec()));
-        assert_eq!(split(b"{\"id\":", &field), (None, &b"{\"id\":"[..]));
-    }
-
-    #[test]
-    fn lines_lose_their_ends_and_empty_ones_are_no_records() {
-        let rows =
-            all("{\"id\":1}\r\n\n{\"id\":2}", "a.ndjson", Keys::Field(None), &topic("id: bigint"));
-        assert_eq!(rows, [(None, "{\"id\":1}".to_owned()), (None, "{\"id\":2}".to_owned())]);
-    }
-
-    #[test]
-    fn csv_fields_take_the_types_of_the_topic() {
-        let topic = topic("id: string, n: bigint, ok: boolean, tags: list<string>, at: timestamp");
-        let text = "id,n,ok,tags,at,more\n007,12,true,\"[\"\"a\"\"]\",2026-01-01,x\n,no,,,,\n";
-        let rows = all(text, "a.CSV", Keys::Field(Some("id".to_owned())), &topic);
-        assert_eq!(rows[0].0.as_deref(), Some("007"));
-        assert_eq!(
-            rows[0].1,
-            r#"{"at":"2026-01-01","id":"007","more":"x","n":12,"ok":true,"tags":["a"]}"#
-        );
-        let bad = r#"{"at":null,"id":null,"more":null,"n":"no","ok":null,"tags":null}"#;
-        assert_eq!(rows[1], (None, bad.to_owned()));
-    }
-
-    #[test]
-    fn a_csv_record_with_too_few_fields_is_told_with_its_line() {
-        let topic = topic("id: bigint");
-        let input = "a,b\n1,2\n3\n".as_bytes();
-        let mut rows =
-            Rows::read(input, Path::new("a.csv"), Keys::Field(None), Some(&topic)).unwrap();
-        let mut row = Row::default();
-        assert!(rows.next(&mut row).unwrap());
-        let error =
-            std::error::Error::source(&rows.next(&mut row).unwrap_err()).unwrap().to_string();
-        assert!(error.contains("line: 3"), "{error}");
-    }
-}
+mod tests;

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::{
     CliError,
     context::Context,
-    hub, run_input,
+    hub,
+    rows::CsvArgs,
+    run_input,
     runs::{self, Shown},
     signals, timeout_seconds,
 };
@@ -34,6 +36,9 @@ pub(super) struct RunArgs {
     /// for standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+
+    #[command(flatten)]
+    csv: CsvArgs,
 
     /// Topic to send to, where the pipeline begins with several
     #[arg(long, value_name = "TOPIC")]
@@ -70,7 +75,7 @@ pub(super) fn run(args: &RunArgs, context: &Context) -> Result<(), CliError> {
         let lineage: Topic = context.config.lineage.topic.as_str().into();
         // From before the first event, so that nothing of the run is missed.
         let mut tracker = Tracker::open(&broker, &lineage, StartAt::End)?;
-        let id = run_input::send(args.input.as_path(), context, &broker, &route, &shutdown)?;
+        let id = run_input::send(&args.input, &args.csv, context, &broker, &route, &shutdown)?;
         if args.wait {
             let longest = Duration::from_secs(args.timeout);
             follow(context, &mut tracker, id, longest, &shutdown)

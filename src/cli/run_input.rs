@@ -8,7 +8,7 @@ use super::{
     CliError,
     context::Context,
     hub,
-    rows::{self, Keys, Row, Rows},
+    rows::{self, CsvArgs, Row, Rows},
 };
 use crate::{
     broker::Broker, lineage::ids, pipeline::Route, record::Topic, runs::RunSender,
@@ -18,6 +18,7 @@ use crate::{
 /// Sends the records of `input` as a bounded run; its id.
 pub(super) fn send(
     input: &Path,
+    csv: &CsvArgs,
     context: &Context,
     broker: &Broker,
     route: &Route,
@@ -26,14 +27,16 @@ pub(super) fn send(
     let declared = route.stages.first().map(|stage| std::sync::Arc::clone(&stage.from));
     let (file, size) = rows::open(input)?;
     let bar = rows::progress(size.filter(|_| !context.is_json()));
-    let keys = Keys::Field(declared.as_ref().and_then(|topic| topic.key.clone()));
-    let mut rows = Rows::read(bar.wrap_read(file), input, keys, declared.as_deref())?;
+    let mut rows = Rows::read(bar.wrap_read(file), input, false, csv, declared.as_deref())?;
     let plan = hub::run_plan(context, broker, route, ids::new_run())?;
     let lineage: Topic = context.config.lineage.topic.as_str().into();
     let mut sender = RunSender::connect(broker, &lineage, &plan, None)?;
     sender.start(&plan)?;
     let sent = send_rows(&mut sender, &mut rows, shutdown);
     bar.finish_and_clear();
+    if let Some(warning) = rows.warning() {
+        anstream::eprintln!("warning: {warning}");
+    }
     match sent.and_then(|()| Ok(sender.finish()?)) {
         Ok(id) => Ok(id),
         Err(error) => {

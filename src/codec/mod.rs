@@ -17,6 +17,7 @@
 //! and columns only.
 
 pub mod arrow_ipc;
+pub mod csv;
 pub mod json;
 pub mod key;
 pub mod schema;

@@ -35,3 +35,4 @@ mod status;
 mod support;
 mod telemetry;
 mod topics;
+mod values;
