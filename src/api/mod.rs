@@ -40,6 +40,7 @@ mod pipelines;
 mod problem;
 mod pulse;
 mod records;
+mod rows;
 mod runs;
 mod sending;
 mod server;

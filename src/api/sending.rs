@@ -16,11 +16,15 @@ use super::{
     app::{App, Shared},
     encoding::Encodings,
     lines::{Lines, TooLong},
+    rows::CsvRows,
     start::Upload,
 };
 use crate::{
     broker::BrokerError,
-    codec::key::KeyReader,
+    codec::{
+        csv::{Csv, HeaderError},
+        key::KeyReader,
+    },
     pipeline::Route,
     runs::{RunPlan, RunSender},
     runtime::Shutdown,
@@ -46,6 +50,8 @@ pub(super) struct Job {
     /// Records that are at hand; none: the body has them, in these encodings.
     pub(super) records: Option<Vec<Vec<u8>>>,
     pub(super) encodings: Encodings,
+    /// How the body is read where it is CSV.
+    pub(super) csv: Option<Box<Csv>>,
 }
 
 /// How many records were sent, once they are.
@@ -147,6 +153,12 @@ impl From<TooLong> for Stop {
     }
 }
 
+impl From<HeaderError> for Stop {
+    fn from(error: HeaderError) -> Self {
+        Self::Failed(ApiError::Unprocessable(error.to_string()))
+    }
+}
+
 impl From<BrokerError> for Stop {
     fn from(error: BrokerError) -> Self {
         Self::Broker(error)
@@ -205,6 +217,32 @@ impl Incoming {
     }
 }
 
+/// The records of a body, as they come in.
+enum Records {
+    Lines(Lines),
+    Csv(CsvRows),
+}
+
+impl Records {
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        visit: impl FnMut(&[u8]) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        match self {
+            Self::Lines(lines) => lines.push(bytes, visit),
+            Self::Csv(rows) => rows.push(bytes, visit),
+        }
+    }
+
+    fn finish(self, visit: impl FnMut(&[u8]) -> Result<(), Stop>) -> Result<(), Stop> {
+        match self {
+            Self::Lines(lines) => lines.finish(visit),
+            Self::Csv(rows) => rows.finish(visit),
+        }
+    }
+}
+
 /// The sender's thread.
 struct Sending {
     job: Job,
@@ -249,14 +287,17 @@ impl Sending {
         if let Some(records) = &job.records {
             return records.iter().try_for_each(|record| send(sender, record));
         }
-        let mut lines = Lines::new(job.record_bytes_max);
+        let mut records = match job.csv.take() {
+            Some(csv) => Records::Csv(CsvRows::new(csv, job.record_bytes_max)),
+            None => Records::Lines(Lines::new(job.record_bytes_max)),
+        };
         let mut body = job.encodings.unpack(incoming).map_err(|error| job.stop(error))?;
         while !job.cancel.is_cancelled() {
             match body.fill_buf() {
-                Ok([]) => return lines.finish(|line| send(sender, line)),
+                Ok([]) => return records.finish(|record| send(sender, record)),
                 Ok(bytes) => {
                     let count = bytes.len();
-                    lines.push(bytes, |line| send(sender, line))?;
+                    records.push(bytes, |record| send(sender, record))?;
                     body.consume(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

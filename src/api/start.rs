@@ -34,7 +34,10 @@ use super::{
     sending::{self, Job, Pieces},
 };
 use crate::{
-    codec::key::KeyReader,
+    codec::{
+        csv::{Csv, CsvOptions, parse_delimiter},
+        key::KeyReader,
+    },
     lineage::{GraphStage, RunGraph, ids, naming::job_name},
     pipeline::Route,
     record::TRACE_HEADER,
@@ -43,6 +46,7 @@ use crate::{
 };
 
 const NDJSON: &str = "application/x-ndjson";
+const CSV: &str = "text/csv";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_BYTES_MAX: usize = 255;
 /// Records of one sample.
@@ -52,10 +56,36 @@ const SAMPLE_MAX: usize = 100_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RunQuery {
-    /// The pipeline, where the body is NDJSON
+    /// The pipeline, where the body is NDJSON or CSV
     pipeline: Option<String>,
     /// The topic to send to, where the pipeline begins with several
     topic: Option<String>,
+    /// Of CSV: one character, or `tab`; left out, a comma
+    delimiter: Option<String>,
+    /// Of CSV: the field of each column, comma-separated, in place of the header's names;
+    /// `-` leaves a column out
+    columns: Option<String>,
+    /// Of CSV: the first line is a row
+    #[serde(default)]
+    no_header: bool,
+}
+
+impl RunQuery {
+    /// How the body is read as CSV for the topic that the route begins with.
+    fn csv(&self, route: &Route) -> Result<Csv, ApiError> {
+        let topic = route.stages.first().map(|stage| &stage.from);
+        let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose();
+        let names = |names: &String| names.split(',').map(str::to_owned).collect();
+        let options = CsvOptions {
+            delimiter: delimiter
+                .map_err(|error| ApiError::Invalid(format!("`delimiter`: {error}")))?,
+            columns: self.columns.as_ref().map(names),
+            no_header: self.no_header,
+        };
+        let schema = topic.map(|topic| &*topic.schema);
+        let csv = Csv::new(options, schema, topic.and_then(|topic| topic.key.as_deref()));
+        csv.map_err(|error| ApiError::Unprocessable(error.to_string()))
+    }
 }
 
 /// What to send through which pipeline: `records` or `sample`.
@@ -94,14 +124,15 @@ struct RunLinks {
 
 /// Send records through a pipeline as one run
 ///
-/// The body is JSON, or NDJSON of any length: one record a line, sent on with
-/// backpressure while it comes in. All is in Kafka when this answers; the run goes on,
+/// The body is JSON; or NDJSON of any length, one record per line, or CSV of any length,
+/// sent on with backpressure while it comes in. The header of CSV must name the fields of
+/// the topic, unless `columns` does. All is in Kafka when this answers; the run goes on,
 /// see `links`. With an `Idempotency-Key` a repeat gives the same run, also after a
 /// restart of the hub.
 #[utoipa::path(post, path = "/api/v1/pipeline/run", tag = "runs",
     params(RunQuery, ("Idempotency-Key" = Option<String>, Header, min_length = 1,
         max_length = 255, description = "A repeat with the same key gives the same run")),
-    request_body(content((RunRequest = "application/json"), (String = "application/x-ndjson"))),
+    request_body(content((RunRequest = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"))),
     responses((status = 202, body = RunStarted)))]
 pub(super) async fn run_pipeline(
     State(app): State<Shared>,
@@ -113,17 +144,20 @@ pub(super) async fn run_pipeline(
     }
     let key = idempotency_key(request.headers())?;
     let trace = request.headers().get(TRACE_HEADER).map(|value| value.as_bytes().to_vec());
-    if extract::is_type(request.headers(), NDJSON) {
+    let is_csv = extract::is_type(request.headers(), CSV);
+    if is_csv || extract::is_type(request.headers(), NDJSON) {
         let needed = "name the pipeline: `?pipeline=NAME`";
-        let pipeline = query.pipeline.ok_or_else(|| ApiError::Invalid(needed.to_owned()))?;
+        let pipeline =
+            query.pipeline.clone().ok_or_else(|| ApiError::Invalid(needed.to_owned()))?;
         let route = route(&app, &pipeline, query.topic.as_deref())?;
         let run = asked(&pipeline, key.as_deref(), trace);
         let encodings = Encodings::of(request.headers())?;
-        let source = Source::Body { body: request.into_body(), encodings };
+        let csv = is_csv.then(|| query.csv(&route).map(Box::new)).transpose()?;
+        let source = Source::Body { body: request.into_body(), encodings, csv };
         return begin(&app, route, run, source).await;
     }
     if !extract::is_type(request.headers(), "application/json") {
-        let wanted = "application/json or application/x-ndjson";
+        let wanted = "application/json, application/x-ndjson or text/csv";
         return Err(ApiError::UnsupportedMediaType { wanted });
     }
     let timeout = app.request_timeout();
@@ -149,7 +183,7 @@ pub(super) async fn run_pipeline(
 
 /// Where records come from.
 enum Source {
-    Body { body: Body, encodings: Encodings },
+    Body { body: Body, encodings: Encodings, csv: Option<Box<Csv>> },
     Records(Vec<Vec<u8>>),
 }
 
@@ -226,9 +260,9 @@ async fn begin(
     if is_keyed && is_known()? {
         return Ok(answer(id, None));
     }
-    let (body, encodings, records) = match source {
-        Source::Body { body, encodings } => (Some(body), encodings, None),
-        Source::Records(records) => (None, Encodings::default(), Some(records)),
+    let (body, encodings, csv, records) = match source {
+        Source::Body { body, encodings, csv } => (Some(body), encodings, csv, None),
+        Source::Records(records) => (None, Encodings::default(), None, Some(records)),
     };
     let job = Job {
         plan: RunPlan { trace, ..plan_of(app, &route, id) },
@@ -239,6 +273,7 @@ async fn begin(
         record_bytes_max,
         records,
         encodings,
+        csv,
     };
     app.watch.require()?;
     let (pieces, sent) = sending::start(app, job, upload)?;

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::CliError;
 use crate::{
     codec::{
-        csv::{BadRow, Csv, CsvOptions, Next, without_mark},
+        csv::{BadRow, Csv, CsvOptions, Next, parse_delimiter, without_mark},
         key::KeyReader,
     },
     pipeline::TopicPlan,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct CsvArgs {
     /// Delimiter of a CSV file: one character, or `tab`. The default is a comma, and a
     /// tab for a file that ends in `.tsv`
-    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    #[arg(long, value_name = "CHAR", value_parser = parse_delimiter)]
     delimiter: Option<u8>,
     /// Field of each column of a CSV file, comma-separated, in place of the names in
     /// its header. `-` leaves a column out; fields that are not named are null
@@ -33,16 +33,6 @@ pub(super) struct CsvArgs {
     /// topic in their order, or those of `--columns`
     #[arg(long)]
     no_header: bool,
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        b"tab" | b"\\t" => Ok(b'\t'),
-        [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
-            Ok(*byte)
-        }
-        _ => Err("expected one character, such as `;` or `|`, or `tab`".to_owned()),
-    }
 }
 
 impl CsvArgs {

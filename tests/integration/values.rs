@@ -135,12 +135,17 @@ fn one_value_has_one_key_in_run_produce_the_api_and_a_stage() {
     let headers = [("content-type", "application/x-ndjson")];
     let answer = api.ask("POST", &address, &headers, lines.as_bytes());
     assert_eq!(answer.status, 202);
-    Tail::open(&project.cluster, &project.name("out")).wait_for(14);
+    let headers = [("content-type", "text/csv")];
+    let answer = api.ask("POST", &format!("{address}&delimiter=%3B"), &headers, b"id;k\n7;1.5\n");
+    assert_eq!(answer.status, 202);
+    let refused = api.ask("POST", &address, &headers, b"id;k\n7;1.5\n");
+    assert_eq!(refused.status, 422);
+    Tail::open(&project.cluster, &project.name("out")).wait_for(15);
     hub.stop();
 
     let big = ["368934881474191032.33", "368934881474191032.34"];
     let mut expected: Vec<&str> = [big[0], big[1], "1.50", "1.50"].repeat(3);
-    expected.extend(["1.50", "10.00"]);
+    expected.extend(["1.50", "10.00", "1.50"]);
     expected.sort_unstable();
     assert_eq!(keys(&project, "in"), expected);
     assert_eq!(keys(&project, "out"), expected);

@@ -87,13 +87,3 @@ fn nothing_is_read_of_a_file_whose_header_does_not_fit() {
     let (rows, _) = read(b"id\tname\n1\ta\n", "a.tsv", false, &topic).unwrap();
     assert_eq!(rows, [pair(None, r#"{"id":"1","name":"a"}"#)]);
 }
-
-#[test]
-fn a_delimiter_is_one_character_that_is_not_part_of_values() {
-    for (text, byte) in [(";", b';'), ("tab", b'\t'), ("\\t", b'\t'), ("|", b'|'), (" ", b' ')] {
-        assert_eq!(delimiter(text), Ok(byte), "{text}");
-    }
-    for text in ["", "\"", "a", "1", ";;", "é"] {
-        assert!(delimiter(text).is_err(), "{text}");
-    }
-}

@@ -23,6 +23,10 @@ impl HeaderError {
         Self("the file has no header line".to_owned())
     }
 
+    pub(super) fn no_names() -> Self {
+        Self("`--no-header` needs `--columns`, as the topic declares no fields".to_owned())
+    }
+
     pub(super) fn not_utf8() -> Self {
         Self("the header is not valid UTF-8; save the file as UTF-8".to_owned())
     }

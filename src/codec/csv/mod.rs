@@ -11,7 +11,8 @@
 //! a double. Each column is a field of the topic, once, and each field has a
 //! column, or the file is refused before its first row. A row that cannot be a
 //! record (too long, too short, bad quotes, not UTF-8) leaves its neighbours as
-//! they are: its text becomes a record of its own, which no stage can decode.
+//! they are: its text becomes a record of its own (a JSON string where it looks like an object),
+//! which no stage can decode.
 //! A value that is not of its field's type becomes a string, with the same result.
 //!
 //! # Not here
@@ -30,6 +31,8 @@ use columns::Columns;
 pub use header::{HeaderError, without_mark};
 use rows::{Found, Rows};
 
+use crate::codec::json::write_string;
+
 /// Maximum number of bytes of a row; a quote that is still open after as many is
 /// a mistake, not a text.
 pub const ROW_BYTES_MAX: usize = 16 << 20;
@@ -44,6 +47,17 @@ pub struct CsvOptions {
     pub columns: Option<Vec<String>>,
     /// The first line is a row.
     pub no_header: bool,
+}
+
+/// The delimiter that a user names: one character, or `tab`.
+pub fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
+            Ok(*byte)
+        }
+        _ => Err("expected one character, such as `;` or `|`, or `tab`".to_owned()),
+    }
 }
 
 /// What [`Csv::next`] found.
@@ -97,6 +111,9 @@ impl Csv {
             let fields = csv.schema.fields().iter();
             let declared = fields.map(|field| field.name().clone()).collect();
             let names: Vec<String> = csv.options.columns.clone().unwrap_or(declared);
+            if names.is_empty() {
+                return Err(HeaderError::no_names());
+            }
             csv.columns = Some(csv.check(&names)?);
         }
         Ok(csv)
@@ -145,12 +162,16 @@ impl Csv {
                         return Next::Record;
                     }
                     Some(fields) => {
-                        format!("{} columns, and the header has {}", fields.len(), columns.len())
+                        format!("{} columns, expected {}", fields.len(), columns.len())
                     }
                     None => "not valid UTF-8".to_owned(),
                 },
             };
-            out.extend_from_slice(self.rows.raw());
+            match self.rows.raw() {
+                // JSON without the quotes of CSV could be taken for a record.
+                text if text.trim_ascii().starts_with(b"{") => write_string(out, text),
+                text => out.extend_from_slice(text),
+            }
             return Next::Bad(BadRow { line: self.rows.line(), reason });
         }
     }

@@ -166,8 +166,8 @@ fn a_row_that_is_not_one_leaves_its_neighbours_as_they_are() {
         found,
         [
             r#"{"id":1,"name":"a"}"#,
-            "2 <- line 4: 1 columns, and the header has 2",
-            "3,b,c <- line 5: 3 columns, and the header has 2",
+            "2 <- line 4: 1 columns, expected 2",
+            "3,b,c <- line 5: 3 columns, expected 2",
             "4,\"x\" y <- line 6: text follows a closing quote",
             "5,\u{fffd} <- line 7: not valid UTF-8",
             r#"{"id":6,"name":"two\r\nlines"}"#,
@@ -184,6 +184,15 @@ fn a_row_that_is_not_one_leaves_its_neighbours_as_they_are() {
             r#"{"id":2,"name":"b"}"#,
             r#"{"id":3,"name":"c"}"#,
         ]
+    );
+}
+
+/// JSON in a column needs quotes; without them it must not become a record of its own.
+#[test]
+fn a_row_that_is_json_by_itself_is_not_taken_for_a_record() {
+    assert_eq!(
+        rows("payload\n{\"id\":1,\"payload\":\"x\"}\n", &[("payload", "string")]),
+        [r#""{\"id\":1,\"payload\":\"x\"}" <- line 2: text follows a closing quote"#]
     );
 }
 
@@ -278,6 +287,8 @@ fn without_declared_fields_every_column_is_text() {
     let none = Schema::empty();
     let with = |text: &str| read(text.as_bytes(), CsvOptions::default(), &none, None);
     assert_eq!(with("b,a\n1.50,\n").unwrap(), [r#"{"b":"1.50","a":null}"#]);
+    let no_header = CsvOptions { no_header: true, ..CsvOptions::default() };
+    assert_eq!(read(b"1\n", no_header, &none, None), Err(HeaderError::no_names()));
     for (header, reason) in [
         ("a,a", "`a` occurs 2 times"),
         ("a,", "a column has no name"),
@@ -285,5 +296,15 @@ fn without_declared_fields_every_column_is_text() {
     ] {
         let error = with(&format!("{header}\n")).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_delimiter_is_one_character_that_is_not_part_of_values() {
+    for (text, byte) in [(";", b';'), ("tab", b'\t'), ("\\t", b'\t'), ("|", b'|'), (" ", b' ')] {
+        assert_eq!(parse_delimiter(text), Ok(byte), "{text}");
+    }
+    for text in ["", "\"", "a", "1", ";;", "é"] {
+        assert!(parse_delimiter(text).is_err(), "{text}");
     }
 }
