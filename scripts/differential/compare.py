@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import values
 from engines import DuckDb, Postgres
 from expressions import cases
+from kinds import TESTS
 from rows import ROWS, table
 
 FOLDER = pathlib.Path(__file__).parent
@@ -85,14 +86,19 @@ def compare(case, answer, engine, theirs):
 def load_differences():
     entries = tomllib.loads((FOLDER / "differences.toml").read_text())["difference"]
     for entry in entries:
-        entry["patterns"] = [re.compile(pattern, re.DOTALL) for pattern in entry["expressions"]]
+        entry["patterns"] = [re.compile(pattern, re.DOTALL) for pattern in entry.get("expressions", [".*"])]
         entry["used"] = 0
     return entries
 
 
-def listed(entries, result, outcome):
+def listed(entries, result, outcome, here, there):
+    """Whether the list has this difference of one row."""
     for entry in entries:
-        if outcome in entry["outcomes"] and any(one.fullmatch(result.case.here) for one in entry["patterns"]):
+        message = here if outcome == "error here" else there
+        if (entry["outcome"] == outcome
+                and any(one.fullmatch(result.case.here) for one in entry["patterns"])
+                and (outcome == "value" or re.search(entry["message"], str(message)))
+                and (outcome != "value" or TESTS[entry["test"]](here, there, result.kind))):
             entry["used"] += 1
             return True
     return False
@@ -109,7 +115,10 @@ def report(results, entries, out):
         if result.refused is not None:
             outcomes["refused"] += 1
             continue
-        unlisted = {outcome: rows for outcome, rows in result.rows.items() if not listed(entries, result, outcome)}
+        unlisted = {}
+        for outcome, rows in result.rows.items():
+            if left := [row for row in rows if not listed(entries, result, outcome, row[1], row[2])]:
+                unlisted[outcome] = left
         outcomes["in the table" if result.rows and not unlisted else "differs" if unlisted else "same"] += 1
         if not unlisted:
             continue
@@ -127,7 +136,7 @@ def report(results, entries, out):
 
 def guide_rows(entries):
     cell = lambda text: str(text).replace("|", "\\|")
-    return "".join(f"| `{cell(one['here'][0])}` | {cell(one['here'][1])} | {cell(one['postgres'])} | {cell(one['reason'])} |\n"
+    return "".join(f"| `{cell(one['example'])}` | {cell(one['here'])} | {cell(one['postgres'])} | {cell(one['reason'])} |\n"
                    for one in entries)
 
 
@@ -179,7 +188,7 @@ def main():
     problems = check_guide(entries, options.write_guide)
     compared = len(results) - outcomes["refused"]
     if not options.only:
-        problems += [f"differences.toml: nothing differs as in `{one['here'][0]}`: remove it" for one in entries
+        problems += [f"differences.toml: nothing differs as in `{one['example']}`: remove it" for one in entries
                      if not one["used"]]
         if compared < COMPARED_MIN:
             problems.append(f"only {compared} expressions were compared, of at least {COMPARED_MIN}")

@@ -228,7 +228,7 @@ def texts():
             yield Case(f"regexp_like({column}, '{pattern}', 'i')", f"{column} ~* '{pattern}'")
             yield case(f"regexp_replace({column}, '{pattern}', 'X')")
             yield case(f"regexp_replace({column}, '{pattern}', 'X', 'g')")
-            yield case(f"regexp_replace({column}, '({pattern})', '<\\1$1>', 'g')")
+            yield case(f"regexp_replace({column}, '({pattern})', '<\\1$\\&>', 'g')")
             yield case(f"regexp_count({column}, '{pattern}')")
             yield case(f"regexp_match({column}, '{pattern}')")
             yield case(f"regexp_instr({column}, '{pattern}')")
@@ -281,7 +281,7 @@ def times():
                  "decade", "century"):
         for column in ("ts", "te"):
             yield case(f"date_trunc('{unit}', {column})")
-        yield Case(f"date_trunc('{unit}', dt)", f"date_trunc('{unit}', dt)::date")
+        yield Case(f"date_trunc('{unit}', dt)", f"date_trunc('{unit}', dt::timestamp)")
     for step in ("1 minute", "15 minutes", "1 hour", "1 day", "7 days", "90 seconds"):
         origin = "TIMESTAMP '2001-01-01 00:00:00Z'"
         yield plain(f"date_bin(INTERVAL '{step}', ts, {origin})")

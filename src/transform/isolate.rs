@@ -1,6 +1,9 @@
 //! Finds the rows at fault when a batch fails, by halves.
 
-use arrow::{array::RecordBatch, compute::concat_batches};
+use arrow::{
+    array::{RecordBatch, UInt32Array},
+    compute::{concat_batches, take_record_batch},
+};
 
 use super::{Input, Origin, Output, Transform, TransformError};
 use crate::record::Recovery;
@@ -39,7 +42,11 @@ struct Halves<'a> {
 
 impl Halves<'_> {
     fn apply(&mut self, start: usize, rows: usize) -> Result<(), TransformError> {
-        let batch = self.input.batch.slice(start, rows);
+        // Copied, since some kernels read the buffers of a slice as a whole: a row would fail
+        // for the bytes of its neighbour.
+        let indices = UInt32Array::from_iter_values(start as u32..(start + rows) as u32);
+        let batch = take_record_batch(self.input.batch, &indices)
+            .map_err(|error| TransformError::Input { message: error.to_string() })?;
         match self.transform.apply(&Input { batch: &batch, ..self.input }) {
             Ok(output) => {
                 self.good.push((start, output));

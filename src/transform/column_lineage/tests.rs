@@ -244,7 +244,10 @@ const CASES: [(&str, &str); 95] = [
     ),
     ("SELECT encode(sha256(lower(email)), 'hex') AS e FROM input", "e <- email ~ masked"),
     ("SELECT concat(email, sha256_hex(email)) AS e FROM input", "e <- email ~"),
-    ("SELECT concat(order_id, sha512(email)) AS e FROM input", "e <- email ~ masked, order_id ~"),
+    (
+        "SELECT concat(order_id, encode(sha512(email), 'hex')) AS e FROM input",
+        "e <- email ~ masked, order_id ~",
+    ),
     (
         "SELECT CASE WHEN md5(email) = 'x' THEN country END AS e FROM input WHERE digest(status, 'md5') = 'x'",
         "e <- country ~, email ? masked; * <- status # masked",

@@ -8,7 +8,7 @@ use std::{
 
 use datafusion_expr::{HigherOrderUDF, ScalarUDF};
 
-use super::{cardinality, clock, masking, sum};
+use super::{cardinality, clock, collections, masking, strings, sum};
 
 /// Functions whose result does not show what went in.
 const MASKING: [&str; 8] =
@@ -44,7 +44,8 @@ impl Default for Functions {
         // and a count of what is known.
         let lists = vec![sum::function(), cardinality::function()];
         let ours = [clock::functions(), masking::functions(), lists];
-        for function in ours.into_iter().flatten() {
+        let corrected = [collections::functions(), strings::functions()];
+        for function in ours.into_iter().flatten().chain(corrected.into_iter().flatten()) {
             functions.add(Arc::new(function));
         }
         functions

@@ -18,7 +18,9 @@ use datafusion_sql::{
     },
 };
 
-use super::{Functions, SqlError, context::Context, error::location_of, exact};
+use super::{
+    Functions, SqlError, binary, context::Context, error::location_of, exact, strings, zero,
+};
 
 /// One query in two forms.
 pub(super) struct Logical {
@@ -49,9 +51,12 @@ fn plan(
     let context = Context::new(Arc::clone(input), functions);
     let planner = SqlToRel::new_with_options(&context, Context::parser_options());
     let written = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
-    let exact = exact::keep_decimals(written.clone())?;
+    let exact = zero::compare_by_value(exact::keep_decimals(written.clone())?)?;
     let analysed =
         Analyzer::new().execute_and_check(exact, &ConfigOptions::default(), |_, _| ())?;
+    strings::check_replacements(&written)?;
+    binary::check(&written, &analysed)?;
+    let analysed = strings::guard_times(analysed)?;
     exact::check_constants(&analysed)?;
     // Without a start time the clock is not made a constant.
     let config =

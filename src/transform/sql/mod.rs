@@ -22,8 +22,10 @@
 //!
 //! State between batches.
 
+mod binary;
 mod cardinality;
 mod clock;
+mod collections;
 mod compile;
 mod context;
 mod depth;
@@ -37,9 +39,11 @@ mod masking;
 mod parse;
 mod program;
 mod refuse;
+mod strings;
 mod sum;
 mod types;
 mod unnest;
+mod zero;
 
 #[cfg(test)]
 mod tests;
