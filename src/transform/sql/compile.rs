@@ -11,7 +11,7 @@ use datafusion_physical_expr::{
 };
 
 use super::{
-    exact,
+    exact, guard, merge,
     program::{Program, Step},
     types::topic_type,
     unnest::Unnest,
@@ -58,12 +58,16 @@ impl Compiler {
                 let schema = self.project(&projection.expr, &projection.schema, &level)?;
                 Ok(Level { names: projection.schema.as_ref().clone(), schema })
             }
+            LogicalPlan::Filter(filter) if merge::is_between(filter) => {
+                self.node(&filter.input, needed)
+            }
             LogicalPlan::Filter(filter) => {
                 let below = filter.input.schema();
                 let mut read = columns(below, std::slice::from_ref(&filter.predicate))?;
                 read.extend(needed);
                 let level = self.node(&filter.input, &read)?;
                 let predicate = exact::physical(&filter.predicate, &level.names)?;
+                let predicate = guard::predicate(&predicate);
                 let keep: Vec<usize> = read
                     .iter()
                     .enumerate()

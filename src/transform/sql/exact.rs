@@ -24,12 +24,15 @@ use datafusion_physical_expr::{
     expressions::{self, Literal, NegativeExpr},
 };
 
-/// A physical expression whose integer arithmetic fails on overflow, in lambdas too.
+use super::guard;
+
+/// A physical expression whose integer arithmetic fails on overflow, in lambdas too,
+/// and whose conditions guard each other.
 pub(super) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
     let context = PhysicalPlanningContext::default();
     let expr = create_physical_expr(expr, schema, &ExecutionProps::new(), &context)?;
     let checked = expr.transform_up(|expr| checked(expr, schema.as_arrow()))?;
-    Ok(checked.data)
+    guard::guarded(checked.data)
 }
 
 fn checked(

@@ -8,7 +8,6 @@ use datafusion_expr::LogicalPlan;
 use datafusion_optimizer::{
     Analyzer, Optimizer, OptimizerContext, OptimizerRule,
     common_subexpr_eliminate::CommonSubexprEliminate, optimize_projections::OptimizeProjections,
-    push_down_filter::PushDownFilter, simplify_expressions::SimplifyExpressions,
 };
 use datafusion_sql::{
     planner::SqlToRel,
@@ -19,7 +18,8 @@ use datafusion_sql::{
 };
 
 use super::{
-    Functions, SqlError, binary, context::Context, error::location_of, exact, strings, zero,
+    Functions, SqlError, binary, context::Context, error::location_of, exact, merge, order,
+    strings, zero,
 };
 
 /// One query in two forms.
@@ -41,6 +41,38 @@ impl Logical {
             SqlError::from_planner(&error, place)
         })
     }
+}
+
+fn plan(
+        query: Query,
+        input: &SchemaRef,
+        functions: &Functions,
+    ) -> Result<Self, SqlError> {
+        plan(query.clone(), input, functions).map_err(|error| {
+            let place = locate(&query, &error, input, functions);
+            SqlError::from_planner(&error, place)
+        })
+    }
+}
+
+/// Says of a column that is not found that the SELECT list computes it, if it does:
+/// conditions and expressions read the columns of FROM.
+fn explain_alias(error: SqlError, query: &Query) -> SqlError {
+    let name = error.message.strip_prefix("no column `").and_then(|name| name.strip_suffix('`'));
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return error;
+    };
+    let is_alias = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(normal(alias).as_str()) == name,
+        _ => false,
+    };
+    if !select.projection.iter().any(is_alias) {
+        return error;
+    }
+    error.with_hint(
+        "it is the name of a column that the SELECT makes; repeat its expression, or read it in \
+         an outer query: SELECT … FROM (SELECT …) WHERE …",
+    )
 }
 
 fn plan(
@@ -68,8 +100,9 @@ fn plan(
 /// The rules that serve filters and projections; the others work on what is refused.
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     vec![
-        Arc::new(SimplifyExpressions::new()),
-        Arc::new(PushDownFilter::new()),
+        Arc::new(order::Simplify),
+        Arc::new(order::MoveFilters),
+        Arc::new(merge::MergeProjections),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),
     ]

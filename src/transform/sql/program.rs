@@ -13,7 +13,7 @@ use arrow::{
     error::ArrowError,
 };
 use datafusion_common::{DataFusionError, cast::as_boolean_array};
-use datafusion_physical_expr::{PhysicalExpr, split_conjunction};
+use datafusion_physical_expr::PhysicalExpr;
 
 use super::{clock::BatchTime, error::plain, unnest::Unnest};
 use crate::transform::{Input, Origin, Output, TransformError};
@@ -143,10 +143,7 @@ fn filter(
     origin: &mut Origin,
 ) -> Result<RecordBatch, TransformError> {
     let failed = |error: DataFusionError| failed("WHERE", &error);
-    let passes = match rows_that_pass(batch, predicate) {
-        Ok(passes) => passes,
-        Err(_) => rows_that_pass_each(batch, predicate).map_err(failed)?,
-    };
+    let passes = rows_that_pass(batch, predicate).map_err(failed)?;
     let kept = batch.project(keep).map_err(|error| failed(error.into()))?;
     if passes.true_count() == passes.len() {
         return Ok(kept);
@@ -167,26 +164,6 @@ fn rows_that_pass(
         0 => passes.clone(),
         _ => prep_null_mask_filter(passes),
     })
-}
-
-/// As [`rows_that_pass`], each part of an AND on the rows only that passed the
-/// parts before it: in `b <> 0 AND a / b > 1` the first guards the second.
-fn rows_that_pass_each(
-    batch: &RecordBatch,
-    predicate: &Arc<dyn PhysicalExpr>,
-) -> Result<BooleanArray, DataFusionError> {
-    let mut left = batch.clone();
-    let mut rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
-    for part in split_conjunction(predicate) {
-        let passes = rows_that_pass(&left, part)?;
-        rows = passes.values().set_indices().map(|row| rows[row]).collect();
-        left = filter_record_batch(&left, &passes)?;
-    }
-    let mut passes = vec![false; batch.num_rows()];
-    for row in rows {
-        passes[row as usize] = true;
-    }
-    Ok(passes.into())
 }
 
 fn project(

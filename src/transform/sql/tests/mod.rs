@@ -2,8 +2,10 @@
 
 mod arithmetic;
 mod corrected;
+mod order;
 mod planning;
 mod rows;
+mod subqueries;
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema};
