@@ -181,6 +181,17 @@ impl Block {
         self.push_slot(shared.slot, shared.size);
     }
 
+    /// The first and the second half of its records, which must be records as they came.
+    pub fn halves(&self) -> (Self, Self) {
+        let new = || Self::new(self.topic.clone(), self.partition);
+        let (mut first, mut second) = (new(), new());
+        for record in self.iter() {
+            let half = if record.index < self.len() / 2 { &mut first } else { &mut second };
+            half.push_whole(&record);
+        }
+        (first, second)
+    }
+
     fn push_slot(&mut self, slot: Slot, size: u32) {
         self.slots.push(slot);
         if let Some(unpacked) = &mut self.unpacked {
@@ -317,6 +328,27 @@ mod tests {
         assert_eq!((second.key(), second.value(), second.timestamp()), (None, None, None));
         assert!(!second.has_headers());
         assert_eq!(block.next_offset(), Some(10));
+    }
+
+    #[test]
+    fn the_halves_of_a_block_are_its_records_in_their_order() {
+        let mut block = Block::new("orders".into(), 3);
+        block.push(7, Some(0), Some(b"k"), Some(b"a"), [("h", Some(&b"1"[..]))]);
+        block.push(8, None, None, None, []);
+        block.push(11, Some(3), None, Some(b"c"), []);
+        let parts = |block: &Block| {
+            let parts = |record: Record<'_>| {
+                let headers: Vec<String> =
+                    record.headers().map(|header| format!("{header:?}")).collect();
+                let bytes = [record.key(), record.value()].map(|part| part.map(<[u8]>::to_vec));
+                (record.offset(), record.timestamp(), bytes, headers)
+            };
+            block.iter().map(parts).collect::<Vec<_>>()
+        };
+        let (first, second) = block.halves();
+        assert_eq!([parts(&first), parts(&second)].concat(), parts(&block));
+        assert_eq!((first.len(), first.next_offset()), (1, Some(8)));
+        assert_eq!((second.partition(), second.next_offset()), (3, Some(12)));
     }
 
     #[test]

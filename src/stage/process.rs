@@ -176,6 +176,29 @@ impl Processor {
         self
     }
 
+    /// Works on the last of these parts of a block. A part whose output is too large
+    /// is replaced by its halves first: memory is bounded by the output of a part.
+    /// The part that an error is of stays the last.
+    pub fn process_next(
+        &mut self,
+        parts: &mut Vec<Arc<Block>>,
+    ) -> Result<Option<Processed>, StageError> {
+        while let Some(block) = parts.pop() {
+            match self.process(&block) {
+                Err(StageError::Transform(TransformError::TooLarge { .. })) if block.len() > 1 => {
+                    let (first, second) = block.halves();
+                    parts.extend([second, first].map(Arc::new));
+                }
+                Ok(processed) => return Ok(Some(processed)),
+                Err(error) => {
+                    parts.push(block);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Works on a block. Fails only where no record is at fault.
     pub fn process(&mut self, block: &Arc<Block>) -> Result<Processed, StageError> {
         let telemetry = Arc::clone(&self.telemetry);
@@ -242,8 +265,15 @@ impl Processor {
 
     fn transform(&mut self, work: &mut Work, batch: &RecordBatch) -> Result<Output, StageError> {
         let input = Input { partition: work.block.partition(), batch };
-        let (output, bad) =
-            apply_isolating(&mut *self.transform, &input).map_err(StageError::Transform)?;
+        let (output, bad) = match apply_isolating(&mut *self.transform, &input) {
+            // The rows of one record, which have one fate.
+            Err(error @ TransformError::TooLarge { .. }) if is_one_record(work) => {
+                let all = (0..batch.num_rows() as u32).map(|row| (row, error.clone()));
+                let batch = RecordBatch::new_empty(self.transform.output_schema());
+                (Output { batch, origin: Origin::Rows(Vec::new()) }, all.collect())
+            }
+            applied => applied.map_err(StageError::Transform)?,
+        };
         for (row, error) in bad {
             work.kill(work.rows[row as usize], Step::Transform, error.to_string());
         }
@@ -305,6 +335,13 @@ impl Processor {
         }
         work.finish(written)
     }
+}
+
+/// Whether all rows are of one record.
+fn is_one_record(work: &Work) -> bool {
+    let offset = |row: &u32| work.block.record(*row as usize).offset();
+    let ends = work.rows.first().zip(work.rows.last());
+    ends.is_some_and(|(first, last)| offset(first) == offset(last))
 }
 
 /// Takes rows out: those in `dropped`, and every row of each record that has a

@@ -161,6 +161,7 @@ pub(super) fn run<P: Produce + Send + 'static>(
         commands,
         notices,
         blocks: BTreeMap::new(),
+        parts: Vec::new(),
         changes: VecDeque::new(),
         epoch: 0,
         failed_runs: Vec::new(),
@@ -203,6 +204,8 @@ struct Task {
     notices: Receiver<Notice>,
     /// Read, and not yet processed; one a partition.
     blocks: BTreeMap<i32, Block>,
+    /// What is left of the block under work, the next part last; at most its halves.
+    parts: Vec<Arc<Block>>,
     /// Changes of the assignment that wait for the queue.
     changes: VecDeque<Rebalance>,
     epoch: u64,
@@ -235,6 +238,7 @@ impl Task {
             if let Rebalance::Revoked { partitions, .. } = &change {
                 gone.extend(partitions);
                 self.blocks.retain(|partition, _| !partitions.contains(partition));
+                self.parts.retain(|part| !partitions.contains(&part.partition()));
                 // Given up before they were taken over.
                 for earlier in &mut self.changes {
                     if let Rebalance::Assigned(assigned) = earlier {
@@ -251,14 +255,20 @@ impl Task {
         let epoch = self.epoch;
         // A poll for room in the queue may bring partitions, and records of theirs,
         // that are to be taken over before these are worked on.
-        while self.changes.is_empty()
-            && let Some((_, block)) = self.blocks.pop_first()
-        {
-            let block = Arc::new(block);
-            let processed = self
-                .processor
-                .process(&block)
-                .inspect_err(|_| self.failed_runs = runs_of(&block))?;
+        while self.changes.is_empty() {
+            if self.parts.is_empty() {
+                let next = self.blocks.pop_first();
+                self.parts.extend(next.map(|(_, block)| Arc::new(block)));
+            }
+            let processed = match self.processor.process_next(&mut self.parts) {
+                Ok(Some(processed)) => processed,
+                Ok(None) => break,
+                Err(error) => {
+                    self.failed_runs =
+                        self.parts.last().map(|block| runs_of(block)).unwrap_or_default();
+                    return Err(error);
+                }
+            };
             self.hand_over(Command::Work { epoch, processed })?;
             if self.epoch != epoch {
                 break;
@@ -291,6 +301,7 @@ impl Task {
     fn rewind(&mut self) -> Result<(), StageError> {
         self.epoch += 1;
         self.blocks.clear();
+        self.parts.clear();
         // All that is held is assigned below.
         self.changes.clear();
         let losses = self.consumer.losses();
@@ -409,6 +420,7 @@ impl Task {
         while Instant::now() < deadline {
             self.poll(self.limits)?;
             self.blocks.clear();
+            self.parts.clear();
             if let Ok(notice) = self.notices.try_recv() {
                 return self.heed(notice);
             }

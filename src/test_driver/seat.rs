@@ -164,9 +164,14 @@ impl Seat {
     fn work(&mut self, block: Block, now: Instant) -> Result<(), StageError> {
         let (partition, next) = (block.partition(), block.next_offset());
         let block = Arc::new(block);
-        let processed =
-            self.processor.process(&block).inspect_err(|_| self.failed_runs = runs_of(&block))?;
-        self.deliverer.deliver(&processed, now)?;
+        let mut parts = vec![Arc::clone(&block)];
+        while let Some(processed) = self
+            .processor
+            .process_next(&mut parts)
+            .inspect_err(|_| self.failed_runs = runs_of(&block))?
+        {
+            self.deliverer.deliver(&processed, now)?;
+        }
         self.positions.extend(next.map(|next| (partition, next)));
         Ok(())
     }

@@ -12,6 +12,9 @@ pub enum TransformError {
     /// Some row's values cannot be computed with: overflow, division by zero, a bad cast.
     #[error("cannot compute {what}: {message}")]
     Compute { what: String, message: String },
+    /// The rows that were worked on one by one make too much together.
+    #[error("the rows make an output of over {bytes_max} bytes together")]
+    TooLarge { bytes_max: usize },
     /// The batch is not what was planned for.
     #[error("{message}; the batch and the plan must be of one schema")]
     Input { message: String },
@@ -26,8 +29,8 @@ impl TransformError {
     pub fn recovery(&self) -> Recovery {
         match self {
             Self::Compute { .. } => Recovery::DeadLetter,
-            // Our mistake: no record is at fault.
-            Self::Input { .. } => Recovery::Stop,
+            // No record is at fault: our mistake, or too many records at a time.
+            Self::Input { .. } | Self::TooLarge { .. } => Recovery::Stop,
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Finds the rows at fault when a batch fails, by halves.
 
 use arrow::{
-    array::{RecordBatch, UInt32Array},
+    array::{Array, RecordBatch, UInt32Array},
     compute::{concat_batches, take_record_batch},
 };
 
 use super::{Input, Origin, Output, Transform, TransformError};
 use crate::record::Recovery;
+
+/// Maximum size of the output of rows that are applied in parts, in bytes. The
+/// parts of a batch that failed for its size are not limited by the batch's own limit.
+const OUTPUT_MAX: usize = 128 * 1024 * 1024;
 
 /// Applies the transform; where the batch fails, only the rows at fault are left out.
 ///
@@ -16,7 +20,8 @@ use crate::record::Recovery;
 ///
 /// # Errors
 ///
-/// What [`TransformError::recovery`] does not answer with `DeadLetter`.
+/// What [`TransformError::recovery`] does not answer with `DeadLetter`, as
+/// [`TransformError::TooLarge`]: then fewer rows must be applied at a time.
 pub fn apply_isolating(
     transform: &mut dyn Transform,
     input: &Input<'_>,
@@ -25,7 +30,8 @@ pub fn apply_isolating(
         Ok(output) => Ok((output, Vec::new())),
         Err(error) if error.recovery() != Recovery::DeadLetter => Err(error),
         Err(error) => {
-            let mut halves = Halves { transform, input: *input, good: Vec::new(), bad: Vec::new() };
+            let mut halves =
+                Halves { transform, input: *input, good: Vec::new(), bytes: 0, bad: Vec::new() };
             halves.failed(0, input.batch.num_rows(), error)?;
             halves.finish()
         }
@@ -37,6 +43,8 @@ struct Halves<'a> {
     input: Input<'a>,
     /// Outputs, each with the input row its own rows are counted from.
     good: Vec<(usize, Output)>,
+    /// The size of these outputs.
+    bytes: usize,
     bad: Vec<(u32, TransformError)>,
 }
 
@@ -49,7 +57,11 @@ impl Halves<'_> {
             .map_err(|error| TransformError::Input { message: error.to_string() })?;
         match self.transform.apply(&Input { batch: &batch, ..self.input }) {
             Ok(output) => {
+                self.bytes = self.bytes.saturating_add(size(&output.batch));
                 self.good.push((start, output));
+                if self.bytes > OUTPUT_MAX {
+                    return Err(TransformError::TooLarge { bytes_max: OUTPUT_MAX });
+                }
                 Ok(())
             }
             Err(error) => self.failed(start, rows, error),
@@ -87,6 +99,13 @@ impl Halves<'_> {
         }
         Ok((Output { batch, origin: Origin::Rows(rows) }, self.bad))
     }
+}
+
+/// The bytes of the rows, without those of other rows in the same buffers.
+fn size(batch: &RecordBatch) -> usize {
+    let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    // A size that cannot be computed is that of an empty type.
+    sizes.map(Result::unwrap_or_default).fold(0, usize::saturating_add)
 }
 
 #[cfg(test)]

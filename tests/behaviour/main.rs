@@ -9,6 +9,7 @@ mod arrow;
 mod dead_letters;
 mod expectations;
 mod golden;
+mod limits;
 mod lineage;
 mod orders;
 mod random;

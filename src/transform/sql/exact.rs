@@ -24,7 +24,7 @@ use datafusion_physical_expr::{
     expressions::{self, Literal, NegativeExpr},
 };
 
-use super::guard;
+use super::{bounds, guard};
 
 /// A physical expression whose integer arithmetic fails on overflow, in lambdas too,
 /// and whose conditions guard each other.
@@ -49,6 +49,11 @@ fn checked(
     {
         let (left, right) = (Arc::clone(binary.left()), Arc::clone(binary.right()));
         return Ok(subtract(left, *binary.op(), right));
+    }
+    if let Some(binary) = expr.downcast_ref::<expressions::BinaryExpr>()
+        && *binary.op() == Operator::StringConcat
+    {
+        return Ok(Transformed::yes(bounds::joined(binary)));
     }
     if let Some(negative) = expr.downcast_ref::<NegativeExpr>() {
         // `0 - x` is checked where `-x` would wrap; a float keeps its sign of zero.
@@ -97,7 +102,8 @@ fn is_constant(expr: &Expr) -> Result<bool> {
     Ok(!varies)
 }
 
-fn evaluate_constant(expr: &Expr) -> Result<()> {
+/// Computes an expression without columns, and drops the result.
+pub(super) fn evaluate_constant(expr: &Expr) -> Result<()> {
     let schema = Arc::new(Schema::empty());
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let row = RecordBatch::try_new_with_options(schema, Vec::new(), &options)?;

@@ -18,7 +18,7 @@ use datafusion_sql::{
 };
 
 use super::{
-    Functions, SqlError, binary, context::Context, error::location_of, exact, merge, order,
+    Functions, SqlError, binary, bounds, context::Context, error::location_of, exact, merge, order,
     strings, zero,
 };
 
@@ -84,12 +84,14 @@ fn plan(
     let planner = SqlToRel::new_with_options(&context, Context::parser_options());
     let written = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
     let exact = zero::compare_by_value(exact::keep_decimals(written.clone())?)?;
+    let exact = bounds::bind(exact)?;
     let analysed =
         Analyzer::new().execute_and_check(exact, &ConfigOptions::default(), |_, _| ())?;
     strings::check_replacements(&written)?;
     binary::check(&written, &analysed)?;
     let analysed = strings::guard_times(analysed)?;
     exact::check_constants(&analysed)?;
+    bounds::check_constants(&analysed)?;
     // Without a start time the clock is not made a constant.
     let config =
         OptimizerContext::new().without_query_execution_start_time().with_skip_failing_rules(false);

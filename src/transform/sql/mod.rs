@@ -23,6 +23,7 @@
 //! State between batches.
 
 mod binary;
+mod bounds;
 mod cardinality;
 mod clock;
 mod collections;

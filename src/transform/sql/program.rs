@@ -13,9 +13,15 @@ use arrow::{
     error::ArrowError,
 };
 use datafusion_common::{DataFusionError, cast::as_boolean_array};
+use datafusion_expr::ColumnarValue;
 use datafusion_physical_expr::PhysicalExpr;
 
-use super::{clock::BatchTime, error::plain, unnest::Unnest};
+use super::{
+    bounds::{Budget, charge_constant},
+    clock::BatchTime,
+    error::plain,
+    unnest::Unnest,
+};
 use crate::transform::{Input, Origin, Output, TransformError};
 
 /// Steps that are planned once and shared by the tasks of a stage.
@@ -85,7 +91,7 @@ impl Program {
     /// let through, it would come back with every new try at the same records.
     pub(super) fn run(&self, input: &Input<'_>) -> Result<Output, TransformError> {
         self.check(input.batch)?;
-        let _time = BatchTime::begin();
+        let (_time, _budget) = (BatchTime::begin(), Budget::begin());
         catch_unwind(AssertUnwindSafe(|| self.run_steps(input.batch))).unwrap_or_else(|panic| {
             let cause = panic.downcast_ref::<String>().map(String::as_str);
             let cause = cause.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -175,6 +181,9 @@ fn project(
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
     for (index, column) in columns.iter().enumerate() {
         let array = column.evaluate(batch).and_then(|value| {
+            if let ColumnarValue::Scalar(constant) = &value {
+                charge_constant(constant, rows)?;
+            }
             // What a function makes of not null inside of a list may differ from its word.
             Ok(retyped(&value.into_array(rows)?, schema.field(index).data_type())?)
         });

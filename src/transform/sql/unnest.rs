@@ -13,6 +13,8 @@ use arrow::{
 use datafusion_common::{NullHandling, Result, not_impl_err, plan_err};
 use datafusion_expr::logical_plan::Unnest as LogicalUnnest;
 
+use super::bounds::charge_rows;
+
 /// One UNNEST, ready to run.
 #[derive(Debug)]
 pub(super) struct Unnest {
@@ -68,7 +70,10 @@ impl Unnest {
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             columns.push(match *column {
-                Column::Repeated(column) => take(batch.column(column), &taken, None)?,
+                Column::Repeated(column) => {
+                    charge_rows(batch.column(column), taken.values())?;
+                    take(batch.column(column), &taken, None)?
+                }
                 Column::Element(list) => elements(&lists[list], &taken)?,
             });
         }

@@ -1,6 +1,7 @@
 //! SELECTs planned and run, by what they promise.
 
 mod arithmetic;
+mod bounds;
 mod corrected;
 mod order;
 mod planning;
