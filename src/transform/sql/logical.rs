@@ -19,7 +19,7 @@ use datafusion_sql::{
 
 use super::{
     Functions, SqlError, binary, bounds, context::Context, error::location_of, exact, merge, order,
-    strings, zero,
+    patterns, strings, zero,
 };
 
 /// One query in two forms.
@@ -84,7 +84,7 @@ fn plan(
     let planner = SqlToRel::new_with_options(&context, Context::parser_options());
     let written = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
     let exact = zero::compare_by_value(exact::keep_decimals(written.clone())?)?;
-    let exact = bounds::bind(exact)?;
+    let exact = bounds::bind(patterns::translate(exact)?)?;
     let analysed =
         Analyzer::new().execute_and_check(exact, &ConfigOptions::default(), |_, _| ())?;
     strings::check_replacements(&written)?;

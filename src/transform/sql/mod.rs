@@ -41,6 +41,7 @@ mod masking;
 mod merge;
 mod order;
 mod parse;
+mod patterns;
 mod program;
 mod refuse;
 mod strings;

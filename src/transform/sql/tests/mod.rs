@@ -4,6 +4,7 @@ mod arithmetic;
 mod bounds;
 mod corrected;
 mod order;
+mod patterns;
 mod planning;
 mod rows;
 mod subqueries;
