@@ -130,11 +130,12 @@ fn from_message(text: &str, location: Location) -> SqlError {
         text.strip_prefix("Invalid function '").and_then(|text| text.split_once('\''))
     {
         let error = SqlError::new(location, format!("no function `{name}`"));
-        return match rest.split_once("Did you mean '") {
-            Some((_, near)) => {
-                error.with_hint(format!("did you mean `{}`?", near.trim_end_matches("'?")))
-            }
-            None => error,
+        let near = rest.split_once("Did you mean '").map(|(_, near)| near.trim_end_matches("'?"));
+        let near = near.and_then(|near| closest(name, std::iter::once(near)));
+        return match (instead_of(name), near) {
+            (Some(instead), _) => error.with_hint(format!("write {instead}")),
+            (None, Some(near)) => error.with_hint(format!("did you mean `{near}`?")),
+            (None, None) => error,
         };
     }
     if text.starts_with("Projections require unique expression names") {
@@ -151,6 +152,33 @@ fn from_message(text: &str, location: Location) -> SqlError {
             .with_hint("take it with brackets: items[1]['price']");
     }
     SqlError::new(location, shorten(text).trim_end_matches('.'))
+}
+
+/// What to write here for a function of another database.
+fn instead_of(function: &str) -> Option<&'static str> {
+    Some(match function {
+        "if" | "iif" | "iff" => "CASE WHEN … THEN … ELSE … END",
+        "size" | "array_size" | "len" => "cardinality(list), or length(text)",
+        "split" => "string_to_array(text, ',')",
+        "transform" | "list_apply" => "array_transform(list, x -> …)",
+        "filter" => "array_filter(list, x -> …)",
+        "exists" | "any_match" | "list_any" => "array_any_match(list, x -> …)",
+        "element_at" => "list[1], or map_extract(map, key)[1]",
+        "map_from_entries" => "map(keys, values)",
+        "format" | "printf" => "concat(…), or a || b",
+        "date_diff" | "datediff" | "timestampdiff" | "age" => {
+            "CAST(b - a AS BIGINT), which is in microseconds"
+        }
+        "date_add" | "dateadd" | "date_sub" => "a + INTERVAL '1 day'",
+        "json_value"
+        | "json_query"
+        | "json_extract"
+        | "json_extract_path_text"
+        | "get_json_object"
+        | "parse_json"
+        | "from_json" => "the fields of the JSON into the topic file, as a struct",
+        _ => return None,
+    })
 }
 
 /// An error's text without the names of the libraries' own kinds.

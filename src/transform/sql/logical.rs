@@ -12,14 +12,14 @@ use datafusion_optimizer::{
 use datafusion_sql::{
     planner::SqlToRel,
     sqlparser::{
-        ast::{Query, Select, SetExpr, Spanned, Statement},
+        ast::{Query, Select, SelectItem, SetExpr, Spanned, Statement},
         tokenizer::Location,
     },
 };
 
 use super::{
     Functions, SqlError, binary, bounds, context::Context, error::location_of, exact, merge, order,
-    patterns, strings, zero,
+    parse::normal, patterns, strings, zero,
 };
 
 /// One query in two forms.
@@ -38,19 +38,7 @@ impl Logical {
     ) -> Result<Self, SqlError> {
         plan(query.clone(), input, functions).map_err(|error| {
             let place = locate(&query, &error, input, functions);
-            SqlError::from_planner(&error, place)
-        })
-    }
-}
-
-fn plan(
-        query: Query,
-        input: &SchemaRef,
-        functions: &Functions,
-    ) -> Result<Self, SqlError> {
-        plan(query.clone(), input, functions).map_err(|error| {
-            let place = locate(&query, &error, input, functions);
-            SqlError::from_planner(&error, place)
+            explain_alias(SqlError::from_planner(&error, place), &query)
         })
     }
 }

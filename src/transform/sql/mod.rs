@@ -98,6 +98,7 @@ impl SqlPlan {
     /// What is wrong, where in the text, and mostly what to do about it.
     pub fn plan(sql: &str, input: &Schema, functions: &Functions) -> Result<Self, SqlError> {
         check_declared(input)?;
+        depth::check_columns(input.fields().len())?;
         depth::with_room(|| {
             let parsed = parse::query(sql)?;
             depth::check(&parsed.tree)?;
@@ -139,7 +140,7 @@ impl SqlPlan {
         let mut program = compile::compile(&logical.optimised).map_err(failed)?;
         let metadata = program.narrow(input, &mentioned);
         program.restore_types(input, &lineage);
-        try_out(&program, start)?;
+        try_out(&program, &query)?;
         let setters = Setters::of(&program.output_schema)
             .map_err(|error| SqlError::new(start, error.to_string()).with_hint(error.hint()))?;
         let value_schema = setters.value_schema(&program.output_schema);
@@ -201,11 +202,18 @@ fn table(input: &Schema, mentioned: &[MetadataColumn]) -> SchemaRef {
 
 /// Runs the program on no rows: what cannot be computed for any row is better
 /// refused here than found to be the fault of each record.
-fn try_out(program: &Program, start: Location) -> Result<(), SqlError> {
+fn try_out(program: &Program, query: &Query) -> Result<(), SqlError> {
     let batch = RecordBatch::new_empty(Arc::clone(&program.input_schema));
-    match program.run(&Input { partition: 0, batch: &batch }) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(SqlError::new(start, error.to_string())),
+    let Err(error) = program.run(&Input { partition: 0, batch: &batch }) else {
+        return Ok(());
+    };
+    let message = error.to_string();
+    match refuse::computed_key(query).filter(|_| message.contains("get_field function requires")) {
+        Some((place, instead)) => {
+            Err(SqlError::new(place, "the key of a map in brackets must be a literal")
+                .with_hint(format!("write {instead}")))
+        }
+        None => Err(SqlError::new(query.span().start, message)),
     }
 }
 

@@ -9,11 +9,11 @@ use datafusion_sql::sqlparser::{
     },
     dialect::DuckDbDialect,
     keywords::Keyword,
-    parser::Parser,
+    parser::{Parser, ParserError},
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
 
-use super::SqlError;
+use super::{SqlError, depth};
 use crate::transform::MetadataColumn;
 
 /// Deepest nesting of expressions and queries: a planner recurses as deep.
@@ -35,15 +35,36 @@ pub(super) struct Tokens(Vec<TokenWithSpan>);
 
 impl Tokens {
     pub(super) fn read(sql: &str) -> Result<Self, SqlError> {
-        Tokenizer::new(&DuckDbDialect {}, sql).tokenize_with_location().map(Self).map_err(|error| {
+        let tokens = Tokenizer::new(&DuckDbDialect {}, sql).tokenize_with_location();
+        let tokens = tokens.map_err(|error| {
             SqlError::new(error.location, format!("cannot read the SQL: {}", error.message))
-        })
+        })?;
+        depth::check_tokens(&tokens)?;
+        Ok(Self(tokens))
     }
 
     fn parser(&self) -> Parser<'static> {
         Parser::new(&DuckDbDialect {})
             .with_recursion_limit(NESTING_MAX)
             .with_tokens_with_locations(self.0.clone())
+    }
+
+    /// The parser's error, with what to write instead of a construct of other databases.
+    fn parse_error(&self, error: &ParserError) -> SqlError {
+        let error = SqlError::from_parser(error);
+        let words = self.0.iter().filter(|word| !matches!(word.token, Token::Whitespace(_)));
+        let words: Vec<&Token> = words.map(|word| &word.token).collect();
+        let after_star = words.windows(2).find_map(|pair| match pair {
+            [Token::Mul, Token::Word(word)] => Some(word.keyword),
+            _ => None,
+        });
+        match after_star {
+            Some(Keyword::EXCEPT) => error.with_hint("to leave columns out write * EXCLUDE (a, b)"),
+            Some(Keyword::RENAME) => {
+                error.with_hint("to rename columns write * EXCLUDE (a), a AS b")
+            }
+            _ => error,
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &TokenWithSpan> {
@@ -80,7 +101,7 @@ impl Tokens {
 pub(super) fn query(sql: &str) -> Result<Parsed<Query>, SqlError> {
     let tokens = Tokens::read(sql)?;
     let mut parser = tokens.parser();
-    let statements = parser.parse_statements().map_err(|error| SqlError::from_parser(&error))?;
+    let statements = parser.parse_statements().map_err(|error| tokens.parse_error(&error))?;
     let start = Location::new(1, 1);
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
@@ -102,7 +123,7 @@ pub(super) fn query(sql: &str) -> Result<Parsed<Query>, SqlError> {
 pub(super) fn expression(sql: &str) -> Result<Parsed<Expr>, SqlError> {
     let tokens = Tokens::read(sql)?;
     let mut parser = tokens.parser();
-    let tree = parser.parse_expr().map_err(|error| SqlError::from_parser(&error))?;
+    let tree = parser.parse_expr().map_err(|error| tokens.parse_error(&error))?;
     let rest = parser.peek_token();
     if rest.token != Token::EOF {
         let message = format!("expected the end of the expression, found `{}`", rest.token);

@@ -8,8 +8,9 @@ use std::{collections::HashSet, ops::ControlFlow};
 
 use datafusion_sql::sqlparser::{
     ast::{
-        Expr, Function, GroupByExpr, Query, Select, SelectItem, SetExpr, SetOperator, Spanned,
-        TableFactor, TableWithJoins, Value, ValueWithSpan, Visit, Visitor,
+        AccessExpr, Distinct, Expr, Function, GroupByExpr, Query, Select, SelectItem, SetExpr,
+        SetOperator, Spanned, Subscript, TableFactor, TableWithJoins, Value, ValueWithSpan, Visit,
+        Visitor, visit_expressions,
     },
     keywords::Keyword,
     tokenizer::{Location, Span},
@@ -72,7 +73,7 @@ impl Refuse<'_> {
     }
 
     pub(super) fn expression(&self, expr: &Expr) -> Result<(), SqlError> {
-        match expr.visit(&mut Expressions(self)) {
+        match expr.visit(&mut Expressions { refuse: self, in_where: true }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(*error),
         }
@@ -132,8 +133,10 @@ impl Refuse<'_> {
                 !exprs.is_empty() || !modifiers.is_empty()
             }
         };
+        // SELECT ALL is SELECT.
+        let is_distinct = !matches!(select.distinct, None | Some(Distinct::All));
         let refused = [
-            (select.distinct.is_some(), "DISTINCT", Keyword::DISTINCT),
+            (is_distinct, "DISTINCT", Keyword::DISTINCT),
             (select.top.is_some(), "TOP", Keyword::TOP),
             (select.into.is_some(), "INTO", Keyword::INTO),
             (!select.lateral_views.is_empty(), "LATERAL VIEW", Keyword::LATERAL),
@@ -157,8 +160,9 @@ impl Refuse<'_> {
                 .with_hint("write SELECT * FROM input"));
         }
         self.from(&select.from, span, tables)?;
-        let mut expressions = Expressions(self);
+        let mut expressions = Expressions { refuse: self, in_where: false };
         let projection = select.projection.visit(&mut expressions);
+        expressions.in_where = true;
         let walked = match projection {
             ControlFlow::Continue(()) => select.selection.visit(&mut expressions),
             broken @ ControlFlow::Break(_) => broken,
@@ -233,6 +237,10 @@ fn refused(construct: &str, location: Location) -> SqlError {
     SqlError::new(location, format!("a stage cannot do {construct}")).with_hint(EACH_ROW)
 }
 
+fn is_function(function: &Function, name: &str) -> bool {
+    bare_name(&function.name).is_some_and(|called| called == name)
+}
+
 fn is_unnest(factor: &TableFactor) -> bool {
     match factor {
         TableFactor::UNNEST { .. } => true,
@@ -240,21 +248,38 @@ fn is_unnest(factor: &TableFactor) -> bool {
             bare_name(name).is_some_and(|name| name == "unnest")
         }
         TableFactor::TableFunction { expr: Expr::Function(function), .. } => {
-            bare_name(&function.name).is_some_and(|name| name == "unnest")
+            is_function(function, "unnest")
         }
         _ => false,
     }
 }
 
 /// Finds what is refused inside expressions.
-struct Expressions<'a>(&'a Refuse<'a>);
+struct Expressions<'a> {
+    refuse: &'a Refuse<'a>,
+    /// Whether it is a condition: there is no row for each element in it.
+    in_where: bool,
+}
 
 impl Visitor for Expressions<'_> {
     type Break = Box<SqlError>;
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
         let checked = match expr {
-            Expr::Function(function) => self.0.function(function),
+            Expr::Function(function) if self.in_where && is_function(function, "unnest") => {
+                let error = refused("unnest in a condition", function.name.span().start);
+                Err(error.with_hint(
+                    "test the list with array_any_match(items, i -> i > 1), or unnest it in a \
+                     subquery and filter its rows",
+                ))
+            }
+            Expr::Function(function) => self.refuse.function(function),
+            Expr::Collate { collation, .. } => {
+                let error = refused("COLLATE", collation.span().start);
+                Err(error.with_hint(
+                    "texts are compared by their bytes; compare lower(…) to ignore case",
+                ))
+            }
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
                 let error = refused("a subquery in an expression", expr.span().start);
                 Err(error
@@ -300,6 +325,27 @@ pub(super) fn check_names(query: &Query) -> Result<(), SqlError> {
         }
     }
     Ok(())
+}
+
+/// The first key in brackets that is computed, which only a list may have:
+/// `props[name]`. Gives its place and what to write for a map.
+pub(super) fn computed_key(query: &Query) -> Option<(Location, String)> {
+    let walked = visit_expressions(query, |expr| {
+        if let Expr::CompoundFieldAccess { root, access_chain } = expr
+            && let Some(AccessExpr::Subscript(Subscript::Index { index })) = access_chain.first()
+            && !matches!(index, Expr::Value(_))
+        {
+            return ControlFlow::Break((
+                root.span().start,
+                format!("map_extract({root}, {index})[1]"),
+            ));
+        }
+        ControlFlow::Continue(())
+    });
+    match walked {
+        ControlFlow::Break(found) => Some(found),
+        ControlFlow::Continue(()) => None,
+    }
 }
 
 /// Where the output column of that name is written, if it is by itself.

@@ -3,6 +3,8 @@
 mod arithmetic;
 mod bounds;
 mod corrected;
+mod limits;
+mod messages;
 mod order;
 mod patterns;
 mod planning;
