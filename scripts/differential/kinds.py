@@ -47,5 +47,7 @@ TESTS = {
     "null here": lambda here, there, kind: here is None,
     "null there": lambda here, there, kind: there is None,
     "midnight": lambda here, there, kind: kind.startswith("date") and str(there) == f"{here}T00:00:00",
+    "order": lambda here, there, kind: isinstance(here, list) and isinstance(there, list)
+    and sorted(map(str, here)) == sorted(map(str, there)),
     "any": lambda here, there, kind: True,
 }

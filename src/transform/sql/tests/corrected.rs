@@ -53,6 +53,8 @@ fn a_key_that_a_map_lacks_gives_an_empty_list() {
     assert_eq!(missing, [r#"{"r":0}"#, r#"{"r":0}"#]);
     let first = values("map_extract(MAP {'a': v}, 'b')[1]", DataType::Int64, &rows);
     assert_eq!(first, ["{}", "{}"]);
+    let of_null = "map_extract(CASE WHEN v = 1 THEN MAP {'a': v} END, 'a')";
+    assert_eq!(values(of_null, DataType::Int64, &rows), [r#"{"r":[1]}"#, "{}"]);
 }
 
 #[test]
