@@ -30,9 +30,12 @@ def single(number):
 
 
 def rounded(here, there, kind):
-    """A decimal that has fewer digits after the point, rounded."""
+    """Decimals of which one has fewer digits after the point, rounded."""
     scale = re.search(r"decimal\(\d+,\s*(\d+)\)", kind)
-    return bool(scale) and here == there.quantize(Decimal(1).scaleb(-int(scale[1])), ROUND_HALF_UP)
+    if not scale:
+        return False
+    unit = Decimal(1).scaleb(-int(scale[1]))
+    return here == there.quantize(unit, ROUND_HALF_UP) or there == here.quantize(there, ROUND_HALF_UP)
 
 
 TESTS = {
@@ -42,6 +45,7 @@ TESTS = {
     "nearly": numbers(lambda here, there, kind: abs(here - there) <= abs(there) * Decimal("1e-13") if "float" not in kind
                       else abs(here - there) <= abs(there) * Decimal("3e-7")),
     "close": numbers(lambda here, there, kind: abs(here - there) <= 1),
+    "six digits": numbers(lambda here, there, kind: abs(here - there) <= abs(there) * Decimal("1e-5")),
     "float": numbers(lambda here, there, kind: single(here) == single(there)),
     "rounded": numbers(rounded),
     "null here": lambda here, there, kind: here is None,
