@@ -45,10 +45,19 @@ def failed(value):
     return isinstance(value, tuple)
 
 
+def astronomical(text):
+    """The year before the year 1 as 0, as ISO 8601 has it, not as 1 BC."""
+    if not isinstance(text, str) or not text.endswith(" BC"):
+        return text
+    year, rest = text.removesuffix(" BC").split("-", 1)
+    return f"{1 - int(year):04}-{rest}"
+
+
 def instant(text):
-    """Microseconds of an ISO timestamp as a tuple that sorts; the text itself where it is none."""
+    """An ISO timestamp as moment and fraction; the text itself where it is none."""
+    text = astronomical(text)
     found = INSTANT.fullmatch(text)
-    if not found or found[9]:
+    if not found:
         return text
     fraction = Decimal("0" + (found[7] or ".0"))
     zone = found[8] or "Z"
@@ -59,7 +68,8 @@ def instant(text):
             offset = datetime.timedelta(hours=hours, minutes=minutes)
             moment = moment - offset if zone[0] == "+" else moment + offset
     except (ValueError, OverflowError):
-        return text
+        # The year 0 is none of Python's.
+        return (text[:19].replace(" ", "T"), fraction)
     return (moment, fraction)
 
 
@@ -86,6 +96,8 @@ def same(ours, theirs, kind):
             theirs = dict(zip(ours, theirs))
         return isinstance(theirs, dict) and list(ours) == list(theirs) and all(
             same(ours[name], theirs[name], inner.get(name, "")) for name in ours)
+    if kind == "date" and isinstance(theirs, str):
+        return ours == astronomical(theirs)
     if kind == "timestamp" and isinstance(theirs, str):
         return instant(ours) == instant(theirs)
     if kind == "time" and isinstance(theirs, str):
