@@ -38,9 +38,13 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Text stays Utf8, as the decoder gives it: a view of it would be a conversion.
+    /// Text stays Utf8, as the decoder gives it: a view of it would be a conversion. Fractional
+    /// literals keep their digits until it is known what is beside them.
     pub(super) fn parser_options() -> ParserOptions {
-        ParserOptions::new().with_collect_spans(true).with_map_string_types_to_utf8view(false)
+        ParserOptions::new()
+            .with_collect_spans(true)
+            .with_map_string_types_to_utf8view(false)
+            .with_parse_float_as_decimal(true)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use datafusion_expr::{HigherOrderUDF, ScalarUDF};
 
-use super::{cardinality, clock, collections, masking, strings, sum};
+use super::{cardinality, clock, collections, decimal, masking, strings, sum};
 
 /// Functions whose result does not show what went in.
 const MASKING: [&str; 8] =
@@ -47,6 +47,11 @@ impl Default for Functions {
         let corrected = [collections::functions(), strings::functions()];
         for function in ours.into_iter().flatten().chain(corrected.into_iter().flatten()) {
             functions.add(Arc::new(function));
+        }
+        for (name, lists, elements) in decimal::OF_LISTS {
+            if let Some(function) = functions.scalar(name) {
+                functions.add(Arc::new(decimal::uniting(function, lists, elements)));
+            }
         }
         functions
     }

@@ -18,8 +18,8 @@ use datafusion_sql::{
 };
 
 use super::{
-    Functions, SqlError, binary, bounds, context::Context, error::location_of, exact, merge, order,
-    parse::normal, patterns, strings, zero,
+    Functions, SqlError, binary, bounds, context::Context, decimal, error::location_of, exact,
+    merge, order, parse::normal, patterns, strings, zero,
 };
 
 /// One query in two forms.
@@ -71,7 +71,7 @@ fn plan(
     let context = Context::new(Arc::clone(input), functions);
     let planner = SqlToRel::new_with_options(&context, Context::parser_options());
     let written = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
-    let exact = zero::compare_by_value(exact::keep_decimals(written.clone())?)?;
+    let exact = zero::compare_by_value(decimal::keep_decimals(written.clone())?)?;
     let exact = bounds::bind(patterns::translate(exact)?)?;
     let analysed =
         Analyzer::new().execute_and_check(exact, &ConfigOptions::default(), |_, _| ())?;

@@ -29,6 +29,7 @@ mod clock;
 mod collections;
 mod compile;
 mod context;
+mod decimal;
 mod depth;
 mod error;
 mod exact;

@@ -13,7 +13,7 @@ use datafusion_sql::sqlparser::{
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
 
-use super::{SqlError, depth};
+use super::{SqlError, decimal, depth};
 use crate::transform::MetadataColumn;
 
 /// Deepest nesting of expressions and queries: a planner recurses as deep.
@@ -158,8 +158,9 @@ pub(super) fn bare_name(name: &ObjectName) -> Option<String> {
 
 /// Makes the query mean what a stage's user means by it: `*` is the declared
 /// fields without the metadata columns, and a field of a struct
-/// (`address.city`, `address['city']`) is called by its own name.
+/// (`address.city`, `address['city']`) is called by its own name. Numbers are without exponents.
 pub(super) fn prepare(query: &mut Query, metadata: &[MetadataColumn]) {
+    decimal::plain_exponents(query);
     prepare_in(query, metadata, &HashSet::new());
 }
 

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod bounds;
 mod corrected;
+mod decimals;
 mod limits;
 mod messages;
 mod order;
