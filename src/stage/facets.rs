@@ -121,16 +121,26 @@ fn column_lineage(plan: &StagePlan, namespace: &str) -> facets::ColumnLineage {
     let lineage = plan.plan.column_lineage();
     let inputs = |sources: &[Source]| {
         let mut inputs: Vec<facets::InputField> = Vec::new();
+        let mut add = |field: &str, transformation: facets::Transformation| match inputs
+            .iter_mut()
+            .find(|input| input.field == field)
+        {
+            Some(input) if input.transformations.contains(&transformation) => {}
+            Some(input) => input.transformations.push(transformation),
+            None => inputs.push(facets::InputField {
+                namespace: namespace.to_owned(),
+                name: plan.from.name.clone(),
+                field: field.to_owned(),
+                transformations: vec![transformation],
+            }),
+        };
         for source in sources {
-            let transformation = facets::Transformation::from(source);
-            match inputs.iter_mut().find(|input| input.field == source.field) {
-                Some(input) => input.transformations.push(transformation),
-                None => inputs.push(facets::InputField {
-                    namespace: namespace.to_owned(),
-                    name: plan.from.name.clone(),
-                    field: source.field.clone(),
-                    transformations: vec![transformation],
-                }),
+            add(&source.field, source.into());
+        }
+        // Marquez knows top-level fields only, and drops an input field that it does not know.
+        for source in sources {
+            if let Some(field) = top_level(&source.field, &plan.from.schema) {
+                add(field, of_a_part(source));
             }
         }
         inputs
@@ -140,6 +150,24 @@ fn column_lineage(plan: &StagePlan, namespace: &str) -> facets::ColumnLineage {
         .iter()
         .map(|(name, sources)| facets::OutputField { name: name.clone(), inputs: inputs(sources) });
     facets::ColumnLineage { fields: fields.collect(), dataset: inputs(&lineage.dataset) }
+}
+
+/// The field of the schema that a nested field is part of.
+fn top_level<'a>(path: &'a str, schema: &Schema) -> Option<&'a str> {
+    let is_field = |name: &str| schema.column_with_name(name).is_some();
+    if is_field(path) {
+        return None;
+    }
+    path.match_indices('.').map(|(end, _)| &path[..end]).find(|name| is_field(name))
+}
+
+/// How the whole of a field takes part of which a part does.
+fn of_a_part(source: &Source) -> facets::Transformation {
+    let mut transformation = facets::Transformation::from(source);
+    if transformation.subtype == Subtype::Identity {
+        transformation.subtype = Subtype::Transformation;
+    }
+    transformation
 }
 
 impl From<&Source> for facets::Transformation {
@@ -163,5 +191,40 @@ impl From<&Source> for facets::Transformation {
         };
         let description = (!source.description.is_empty()).then(|| source.description.clone());
         Self { kind, subtype, description, masking: source.masking }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::Transformation as Kind;
+
+    #[test]
+    fn a_nested_field_has_a_top_level_field_and_others_have_none() {
+        let field = |name: &str| Field::new(name, DataType::Utf8, true);
+        let schema = Schema::new(vec![field("items"), field("a.b")]);
+        let cases = [
+            ("items.price", Some("items")),
+            ("items.tax.rate", Some("items")),
+            ("a.b.c", Some("a.b")),
+            ("items", None),
+            ("a.b", None),
+            ("other.c", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(top_level(path, &schema), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_part_taken_as_it_is_is_a_transformation_of_the_whole() {
+        let source = |transformation| Source {
+            field: "address.city".to_owned(),
+            transformation,
+            description: String::new(),
+            masking: false,
+        };
+        assert_eq!(of_a_part(&source(Kind::Identity)).subtype, Subtype::Transformation);
+        assert_eq!(of_a_part(&source(Kind::Filter)).subtype, Subtype::Filter);
     }
 }

@@ -152,7 +152,27 @@ pub(super) struct TransformationPart {
     pub(super) masking: bool,
 }
 
+impl InputFieldPart {
+    /// Whether it is a nested field of another.
+    pub(super) fn is_part_of(&self, namespace: &str, name: &str, field: &str) -> bool {
+        let nested = self.field.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
+        nested && self.namespace == namespace && self.name == name
+    }
+}
+
 impl TransformationPart {
+    /// Whether it shows of a nested field what `whole` shows of all of the field.
+    pub(super) fn covers(&self, whole: &Self) -> bool {
+        let subtype = |how: &Self| match how.subtype.as_deref() {
+            Some("IDENTITY") => Some("TRANSFORMATION".to_owned()),
+            other => other.map(str::to_owned),
+        };
+        self.kind == whole.kind
+            && self.masking == whole.masking
+            && subtype(self) == subtype(whole)
+            && self.description == whole.description
+    }
+
     pub(super) fn direct() -> Self {
         Self { kind: "DIRECT".to_owned(), subtype: None, description: None, masking: false }
     }

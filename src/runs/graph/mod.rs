@@ -200,9 +200,9 @@ impl Job {
 
 fn read_columns(part: ColumnsPart) -> Vec<Column> {
     let fields = part.fields.into_iter().flat_map(|(name, field)| {
-        field.inputs.into_iter().map(move |input| (Some(name.clone()), input))
+        without_wholes(field.inputs).into_iter().map(move |input| (Some(name.clone()), input))
     });
-    let all = part.dataset.into_iter().map(|input| (None, input));
+    let all = without_wholes(part.dataset).into_iter().map(|input| (None, input));
     let mut columns = Vec::new();
     for (to_field, input) in fields.chain(all) {
         let from = NodeId::dataset(&input.namespace, &input.name);
@@ -222,6 +222,26 @@ fn read_columns(part: ColumnsPart) -> Vec<Column> {
         }));
     }
     columns
+}
+
+/// Leaves out what is named beside its nested fields only for backends that do not know these:
+/// `items` beside `items.price`.
+fn without_wholes(mut inputs: Vec<event::InputFieldPart>) -> Vec<event::InputFieldPart> {
+    let nested: Vec<_> = inputs.iter().filter(|input| input.field.contains('.')).cloned().collect();
+    inputs.retain_mut(|input| {
+        let repeated = |how: &event::TransformationPart| {
+            nested.iter().any(|part| {
+                part.is_part_of(input.namespace.as_str(), &input.name, &input.field)
+                    && part.transformations.iter().any(|other| other.covers(how))
+            })
+        };
+        let before = input.transformations.len();
+        let kept: Vec<_> =
+            input.transformations.iter().filter(|how| !repeated(how)).cloned().collect();
+        input.transformations = kept;
+        before == 0 || !input.transformations.is_empty()
+    });
+    inputs
 }
 
 /// The tenth that was heard of least lately, where there are too many.

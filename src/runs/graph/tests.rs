@@ -59,6 +59,8 @@ fn chain() -> Graph {
             "id": { "inputFields": [source("a", "id", "IDENTITY")] },
             "total": { "inputFields": [
                 source("a", "items.qty", "TRANSFORMATION"), source("a", "items.price", "TRANSFORMATION"),
+                // For backends that know no nested fields; not shown beside them.
+                source("a", "items", "TRANSFORMATION"),
             ] },
         } },
     });

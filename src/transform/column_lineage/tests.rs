@@ -59,7 +59,7 @@ const IDENTITY: &str = "DIRECT/IDENTITY";
 /// A SELECT and its lineage, where `=` stands for DIRECT/IDENTITY, `~` for
 /// DIRECT/TRANSFORMATION, `+` for DIRECT/AGGREGATION, `?` for INDIRECT/CONDITIONAL, `#`
 /// for INDIRECT/FILTER and `^` for INDIRECT/SORT.
-const CASES: [(&str, &str); 95] = [
+const CASES: [(&str, &str); 100] = [
     // Columns as they are.
     ("SELECT order_id FROM input", "order_id <- order_id ="),
     ("SELECT order_id AS id FROM input", "id <- order_id ="),
@@ -93,8 +93,22 @@ const CASES: [(&str, &str); 95] = [
     ("SELECT CAST(customer_id AS VARCHAR) AS c FROM input", "c <- customer_id ~"),
     ("SELECT customer_id::double AS c FROM input", "c <- customer_id ~"),
     ("SELECT try_cast(country AS INT) AS c FROM input", "c <- country ~"),
-    ("SELECT coalesce(country, currency, 'x') AS c FROM input", "c <- country ~, currency ~"),
-    ("SELECT nullif(country, currency) AS c FROM input", "c <- country ~, currency ~"),
+    (
+        "SELECT coalesce(country, currency, 'x') AS c FROM input",
+        "c <- country ~, country ?, currency ~, currency ?",
+    ),
+    ("SELECT coalesce(country, currency) AS c FROM input", "c <- country ~, country ?, currency ~"),
+    ("SELECT ifnull(country, 'x') AS c FROM input", "c <- country ~, country ?"),
+    ("SELECT nvl(country, currency) AS c FROM input", "c <- country ~, country ?, currency ~"),
+    (
+        "SELECT nvl2(status, country, currency) AS c FROM input",
+        "c <- country ~, currency ~, status ?",
+    ),
+    ("SELECT nullif(country, currency) AS c FROM input", "c <- country ~, country ?, currency ?"),
+    (
+        "SELECT greatest(country, currency) AS c FROM input",
+        "c <- country ~, country ?, currency ~, currency ?",
+    ),
     ("SELECT country IS NULL AS c FROM input", "c <- country ~"),
     ("SELECT country IN ('a', currency) AS c FROM input", "c <- country ~, currency ~"),
     ("SELECT customer_id BETWEEN 1 AND price AS c FROM input", "c <- customer_id ~, price ~"),
@@ -168,14 +182,14 @@ const CASES: [(&str, &str); 95] = [
         "SELECT array_transform(tags, t -> array_transform(items, i -> concat(t, i['sku']))) AS l FROM input",
         "l <- items.sku ~, tags ~",
     ),
-    ("SELECT unnest(items) AS item FROM input", "item <- items ~"),
+    ("SELECT unnest(items) AS item FROM input", "item <- items ~; * <- items #"),
     (
         "SELECT order_id, item['sku'] AS sku FROM (SELECT order_id, unnest(items) AS item FROM input)",
-        "order_id <- order_id =; sku <- items.sku ~",
+        "order_id <- order_id =; sku <- items.sku ~; * <- items #",
     ),
     (
         "SELECT l['s'] AS s, l['t'] AS t FROM (SELECT unnest(array_transform(items, i -> {'s': i['sku'], 't': i['qty'] * i['price']})) AS l FROM input)",
-        "s <- items.sku ~; t <- items.price ~, items.qty ~",
+        "s <- items.sku ~; t <- items.price ~, items.qty ~; * <- items.price #, items.qty #, items.sku #",
     ),
     // Lists made one value, whatever is computed of that.
     (
@@ -212,7 +226,7 @@ const CASES: [(&str, &str); 95] = [
     ("SELECT array_sort(tags) AS t FROM input", "t <- tags ~, tags ^"),
     ("SELECT array_sort(tags, 'DESC')[1] AS t FROM input", "t <- tags ~, tags ^"),
     ("SELECT array_to_string(array_sort(tags), ',') AS t FROM input", "t <- tags +, tags ^"),
-    ("SELECT unnest(array_sort(tags)) AS t FROM input", "t <- tags ~, tags ^"),
+    ("SELECT unnest(array_sort(tags)) AS t FROM input", "t <- tags ~, tags ^; * <- tags #"),
     ("SELECT array_reverse(tags) AS t FROM input", "t <- tags ~"),
     (
         "SELECT array_sort(array_transform(items, i -> i['price'])) AS p FROM input",
@@ -234,7 +248,7 @@ const CASES: [(&str, &str); 95] = [
     ),
     (
         "SELECT item['sku'] AS s FROM (SELECT unnest(items) AS item FROM input) WHERE item['qty'] > 1",
-        "s <- items.sku ~; * <- items.qty #",
+        "s <- items.sku ~; * <- items #, items.qty #",
     ),
     // Masked.
     ("SELECT sha256_hex(email) AS e FROM input", "e <- email ~ masked"),

@@ -110,6 +110,11 @@ impl Tracer<'_> {
             }
             LogicalPlan::Unnest(unnest) => {
                 let columns = self.node(&unnest.input)?;
+                // The length of a list decides how many rows there are.
+                for (list, _) in &unnest.list_type_columns {
+                    let sources = columns[*list].clone().into_condition(Transformation::Filter);
+                    self.dataset.extend(sources.without_order().described("unnest"));
+                }
                 Ok(unnested(unnest, &columns))
             }
             other => plan_err!("no column lineage through {}", other.display()),
@@ -167,8 +172,7 @@ impl Tracer<'_> {
         if let Some(expr) = &case.else_expr {
             results.push(self.value(expr, scope)?);
         }
-        let condition = Value::computed(conditions);
-        Ok(Value::computed(results).decided_by(condition, Transformation::Conditional))
+        Ok(chosen(results, conditions))
     }
 
     fn function(&self, function: &ScalarFunction, scope: &Scope<'_>) -> Result<Value> {
@@ -199,6 +203,25 @@ impl Tracer<'_> {
             "array_sort" => {
                 let order = Value::computed(arguments.clone());
                 Ok(arguments.swap_remove(0).picked().decided_by(order, Transformation::Sort))
+            }
+            // As the CASE that each of them is short for.
+            "coalesce" | "nvl" => {
+                let tested = arguments.len().saturating_sub(1);
+                let conditions = arguments[..tested].to_vec();
+                Ok(chosen(arguments, conditions))
+            }
+            "nvl2" => {
+                let results = arguments.split_off(1);
+                Ok(chosen(results, arguments))
+            }
+            "nullif" => {
+                let conditions = arguments.clone();
+                arguments.truncate(1);
+                Ok(chosen(arguments, conditions))
+            }
+            "greatest" | "least" => {
+                let conditions = arguments.clone();
+                Ok(chosen(arguments, conditions))
             }
             name if self.functions.masks(name) => Ok(Value::computed(arguments).masked()),
             name if REDUCE.contains(&name) => {
@@ -251,6 +274,12 @@ impl<'a> Scope<'a> {
     fn new(schema: &'a DFSchema, columns: &'a [Value]) -> Self {
         Self { schema, columns, lambda: HashMap::new() }
     }
+}
+
+/// One of the results, by the conditions.
+fn chosen(results: Vec<Value>, conditions: Vec<Value>) -> Value {
+    let condition = Value::computed(conditions);
+    Value::computed(results).decided_by(condition, Transformation::Conditional)
 }
 
 fn column(name: &str) -> Value {

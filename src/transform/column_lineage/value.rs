@@ -41,6 +41,12 @@ impl Sources {
         sources
     }
 
+    /// Without what decides about the order only.
+    pub(super) fn without_order(mut self) -> Self {
+        self.0.retain(|(_, transformation), _| *transformation != Transformation::Sort);
+        self
+    }
+
     fn masked(mut self) -> Self {
         for detail in self.0.values_mut() {
             detail.masking = true;
