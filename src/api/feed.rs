@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     broker::{Broker, BrokerError, Reader, StartAt},
-    record::{Block, Topic},
+    record::Topic,
     runs::Runs,
     runtime::{Backoff, Shutdown, spawn_guarded},
 };
@@ -111,9 +111,7 @@ impl Feed {
             }
             if !blocks.is_empty() {
                 let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-                for record in blocks.iter().flat_map(Block::iter) {
-                    runs.fold(record.value().unwrap_or_default());
-                }
+                blocks.iter().for_each(|block| runs.fold_block(block));
             }
             if reader.is_at_end() {
                 self.caught_up.store(true, Ordering::Release);

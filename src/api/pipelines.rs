@@ -90,6 +90,8 @@ pub(super) struct Field {
     /// As a topic's file writes it
     #[serde(rename = "type")]
     kind: String,
+    /// As the topic's file has it
+    description: Option<String>,
 }
 
 /// Where columns come from, as the SELECT was planned.
@@ -121,7 +123,12 @@ struct ColumnSource {
 
 pub(super) fn fields(topic: &TopicPlan) -> Vec<Field> {
     let fields = topic.schema.fields().iter();
-    fields.map(|field| Field { name: field.name().clone(), kind: format_type(field) }).collect()
+    let fields = fields.map(|field| Field {
+        name: field.name().clone(),
+        kind: format_type(field),
+        description: topic.descriptions.get(field.name()).cloned(),
+    });
+    fields.collect()
 }
 
 impl Stage {

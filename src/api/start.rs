@@ -19,6 +19,7 @@ use axum::{
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -38,11 +39,12 @@ use crate::{
         csv::{Csv, CsvOptions, parse_delimiter},
         key::KeyReader,
     },
-    lineage::{GraphStage, RunGraph, ids, naming::job_name},
-    pipeline::Route,
+    lineage::{GraphStage, RunGraph, facets::ProcessingType, ids, naming::job_name},
+    pipeline::{Route, StagePlan},
     record::TRACE_HEADER,
     runs::{RunPlan, Runs},
     runtime::Shutdown,
+    stage::pipeline_job,
 };
 
 const NDJSON: &str = "application/x-ndjson";
@@ -301,12 +303,17 @@ async fn feed_pieces(
 }
 
 pub(super) fn plan_of(app: &Shared, route: &Route, id: Uuid) -> RunPlan {
-    run_plan(route, id, (app.parts.part_starts)(&route.stages, id))
+    run_plan(route, id, |stages| (app.parts.part_starts)(stages, id))
 }
 
 /// The bounded run `id` along this route, and START of each stage's part.
-pub fn run_plan(route: &Route, id: Uuid, starts: Vec<(String, Vec<u8>)>) -> RunPlan {
-    let first = route.stages.first();
+pub fn run_plan(
+    route: &Route,
+    id: Uuid,
+    starts: impl FnOnce(&[Arc<StagePlan>]) -> Vec<(String, Vec<u8>)>,
+) -> RunPlan {
+    // Before its parts.
+    let started = Timestamp::now();
     let stages = route.stages.iter().map(|stage| GraphStage {
         job: job_name(&stage.pipeline, &stage.stage),
         from: stage.from.name.clone(),
@@ -314,11 +321,11 @@ pub fn run_plan(route: &Route, id: Uuid, starts: Vec<(String, Vec<u8>)>) -> RunP
     });
     RunPlan {
         id,
-        namespace: first.map(|stage| stage.namespace.clone()).unwrap_or_default(),
-        pipeline: first.map(|stage| stage.pipeline.clone()).unwrap_or_default(),
+        job: pipeline_job(&route.pipeline, ProcessingType::Batch),
+        started,
         topic: Arc::clone(&route.topic),
         graph: RunGraph { stages: stages.collect() },
-        starts,
+        starts: starts(&route.stages),
         trace: None,
     }
 }

@@ -16,9 +16,13 @@ impl ClientContext for Quiet {
     }
 }
 
-/// librdkafka logs what it will mend by itself; only the gravest is a warning here.
+/// librdkafka logs what it will mend by itself; only the gravest is a warning here. Of
+/// a producer that was fenced its user is told as well, who often expected it.
 pub(super) fn log_line(level: RDKafkaLogLevel, fac: &str, message: &str) {
     match level {
+        _ if fac == "FATAL" && message.contains("fenced") => {
+            tracing::debug!(target: "kafka", fac, "{message}");
+        }
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::warn!(target: "kafka", fac, "{message}");
         }

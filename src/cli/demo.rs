@@ -58,8 +58,19 @@ pub(super) async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliErr
     let (broker, embedded) = context.broker_or_embedded(&args.embedded).await?;
     let hub =
         Hub::start(&UpArgs::plain(), &BTreeMap::new(), context, &plan, &broker, &shutdown).await?;
-    let waiting = waiting(&broker, &plan)?;
-    let sent = tokio::task::block_in_place(|| send(args, context, &broker, &source))?;
+    let begun = waiting(&broker, &plan).and_then(|waiting| {
+        let sent = tokio::task::block_in_place(|| send(args, context, &broker, &source))?;
+        Ok((waiting, sent))
+    });
+    let (waiting, sent) = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            shutdown.cancel();
+            // The first failure is the one to tell.
+            let _ = hub.join(context, &shutdown).await;
+            return Err(error);
+        }
+    };
     anstream::eprintln!("{} records sent to {source}", grouped(sent));
 
     let watched = hub.watched();
@@ -71,7 +82,7 @@ pub(super) async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliErr
         books.counts = watched.iter().map(|(_, status)| status.counts()).collect();
     }
     shutdown.cancel();
-    let ended = hub.join(&shutdown).await;
+    let ended = hub.join(context, &shutdown).await;
     watch.stop().await;
     ended?;
     books.counts = watched.iter().map(|(_, status)| status.counts()).collect();

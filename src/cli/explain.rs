@@ -105,7 +105,12 @@ fn text(stage: &StagePlan) -> String {
     let fields = stage.plan.value_schema().fields();
     let width = fields.iter().map(|field| field.name().chars().count()).max().unwrap_or(0);
     for field in fields {
-        let _ = writeln!(text, "    {:width$}  {}", field.name(), format_type(field));
+        let _ = write!(text, "    {:width$}  {}", field.name(), format_type(field));
+        if let Some(description) = stage.to.descriptions.get(field.name()) {
+            let words: Vec<&str> = description.split_whitespace().collect();
+            let _ = write!(text, "  # {}", words.join(" "));
+        }
+        text.push('\n');
     }
     if !stage.expectations.is_empty() {
         text.push_str("  expectations\n");
@@ -141,7 +146,10 @@ fn as_json(stage: &StagePlan) -> Value {
         .value_schema()
         .fields()
         .iter()
-        .map(|field| json!({ "name": field.name(), "type": format_type(field) }))
+        .map(|field| {
+            let description = stage.to.descriptions.get(field.name());
+            json!({ "name": field.name(), "type": format_type(field), "description": description })
+        })
         .collect();
     let expectations: Vec<Value> = stage
         .expectations

@@ -25,7 +25,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What waits for one backend.
-struct Waiting {
+pub(super) struct Waiting {
     /// The offset to go on from, by partition.
     from: BTreeMap<i32, i64>,
     /// Records behind it, by partition; ends of transactions count as well.
@@ -34,7 +34,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn of(admin: &Admin, backend: &str, topic: &Topic) -> Result<Self, CliError> {
+    pub(super) fn of(admin: &Admin, backend: &str, topic: &Topic) -> Result<Self, CliError> {
         let group = forward::group(backend);
         let offsets = admin.offsets(&group, topic)?;
         let from = offsets.iter().map(|offset| (offset.partition, offset.committed.unwrap_or(0)));
@@ -47,7 +47,7 @@ impl Waiting {
     }
 
     /// Visits what waits until `visit` has seen enough.
-    fn read(
+    pub(super) fn read(
         &self,
         broker: &Broker,
         topic: &Topic,
@@ -100,6 +100,34 @@ impl Row {
             bytes: event.bytes,
             event: value,
         }
+    }
+}
+
+impl Waiting {
+    /// The partitions that hold events from here on: how many, and the last of them.
+    pub(super) fn events(
+        &self,
+        broker: &Broker,
+        topic: &Topic,
+    ) -> Result<BTreeMap<i32, (u64, i64)>, CliError> {
+        let mut events = BTreeMap::new();
+        if self.lag.values().all(|lag| *lag == 0) {
+            return Ok(events);
+        }
+        self.read(broker, topic, |block| {
+            let (count, last) = events.entry(block.partition()).or_insert((0, 0));
+            *count += block.len() as u64;
+            *last = block.next_offset().map_or(*last, |next| next - 1);
+            true
+        })?;
+        Ok(events)
+    }
+
+    /// Whether all before these offsets is settled.
+    pub(super) fn is_past(&self, events: &BTreeMap<i32, (u64, i64)>) -> bool {
+        events
+            .iter()
+            .all(|(partition, (_, last))| self.from.get(partition).is_some_and(|from| from > last))
     }
 }
 

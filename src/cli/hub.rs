@@ -10,14 +10,13 @@ use crate::{
     api,
     broker::{Admin, Broker, BrokerError},
     forward::{self, KafkaSource, transport},
-    lineage::{EventType, ids},
-    pipeline::{PipelinePlan, Route, StagePlan},
+    pipeline::{Route, StagePlan},
     record::Topic,
     runs::RunPlan,
     runtime::{Backoff, PanicGuard, Shutdown},
     stage::{
-        CancelledRuns, EventOptions, ParentRun, Replica, ReplicaOptions, RunBooks, SqlLiterals,
-        StageError, StageEvents, StageStatus,
+        CancelledRuns, EventOptions, ParentRun, Replica, ReplicaOptions, SqlLiterals, StageError,
+        StageEvents, StageStatus,
     },
 };
 
@@ -45,7 +44,7 @@ impl RunningStage {
         broker: &Broker,
         plan: &Arc<StagePlan>,
         scale: &Scale,
-        parent: &ParentRun,
+        parent: Option<&ParentRun>,
         cancelled: &CancelledRuns,
         shutdown: &Shutdown,
     ) -> Result<Self, CliError> {
@@ -54,7 +53,7 @@ impl RunningStage {
             name: scale.name.clone(),
             config: context.config.stage.clone(),
             events: EventOptions {
-                parent: Some(parent.clone()),
+                parent: parent.cloned(),
                 ..event_options(context, broker.bootstrap())?
             },
             data_dir: context.data_dir(),
@@ -118,7 +117,7 @@ pub(super) fn part_starts(
 ) -> Vec<(String, Vec<u8>)> {
     let starts = stages.iter().filter_map(|stage| {
         let events = StageEvents::new(stage, events.clone());
-        let start = events.bounded(EventType::Start, run, &RunBooks::default(), None)?;
+        let start = events.part_start(run)?;
         Some((start.key, start.value))
     });
     starts.collect()
@@ -131,40 +130,25 @@ pub(super) fn run_plan(
     route: &Route,
     run: Uuid,
 ) -> Result<RunPlan, CliError> {
-    let starts = part_starts(&route.stages, &event_options(context, broker.bootstrap())?, run);
-    Ok(api::run_plan(route, run, starts))
+    let events = event_options(context, broker.bootstrap())?;
+    Ok(api::run_plan(route, run, |stages| part_starts(stages, &events, run)))
 }
 
 fn failed(plan: &StagePlan, source: StageError) -> CliError {
     CliError::Stage { stage: plan.id(), source }
 }
 
-/// Waits until every stage has ended; the first failure is the answer.
-pub(super) async fn join(stages: Vec<RunningStage>) -> Result<(), CliError> {
+/// Waits until every stage has ended; what failed.
+pub(super) async fn join(stages: Vec<RunningStage>) -> Vec<CliError> {
     while !stages.iter().all(RunningStage::is_finished) {
         tokio::time::sleep(LOOK).await;
     }
-    stages.into_iter().map(RunningStage::join).fold(Ok(()), Result::and)
+    stages.into_iter().filter_map(|stage| stage.join().err()).collect()
 }
 
-/// The pipeline's run that stages of other processes name, too: the same for
-/// all, for nobody says when such a pipeline begins or ends.
-pub(super) fn standing_parent(plan: &StagePlan) -> ParentRun {
-    let name = format!("lineage-hub/{}/{}", plan.namespace, plan.pipeline);
-    ParentRun {
-        run: ids::stage_run(Uuid::NAMESPACE_URL, &name),
-        namespace: plan.namespace.clone(),
-        name: plan.pipeline.clone(),
-    }
-}
-
-/// A new run of a pipeline that begins and ends with this process.
-pub(super) fn new_parent(pipeline: &PipelinePlan) -> ParentRun {
-    ParentRun {
-        run: ids::new_run(),
-        namespace: pipeline.namespace.clone(),
-        name: pipeline.name.clone(),
-    }
+/// The first failure is the answer.
+pub(super) fn answer(failures: Vec<CliError>) -> Result<(), CliError> {
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// All topics that these stages touch must be there before they start.

@@ -105,9 +105,10 @@ pub(super) fn follow(
 ) -> Result<(), CliError> {
     let bar = bar(context);
     let begun = Instant::now();
-    let is_ended =
-        |tracker: &Tracker| tracker.runs().run(id).is_some_and(|run| run.state.is_ended());
-    while !is_ended(tracker) && begun.elapsed() < longest && !shutdown.is_cancelled() {
+    // The end of the whole can be read before those of its parts, which stand in other
+    // partitions.
+    let is_settled = |tracker: &Tracker| tracker.runs().run(id).is_some_and(BoundedRun::is_settled);
+    while !is_settled(tracker) && begun.elapsed() < longest && !shutdown.is_cancelled() {
         tracker.follow(Some(id))?;
         if let Some(run) = tracker.runs().run(id) {
             show_progress(&bar, run);

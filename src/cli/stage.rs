@@ -70,13 +70,14 @@ pub(super) async fn run(args: &StageArgs, context: &Context) -> Result<(), CliEr
     let broker = context.broker()?;
     hub::require_topics(context, &broker, std::slice::from_ref(&stage))?;
     let scale = Scale { replicas: 1, tasks: usize::from(args.tasks), name: args.replica.clone() };
-    let parent = hub::standing_parent(&stage);
     let cancelled = hub::cancelled_runs(context, &broker, &shutdown)?;
     let running = tokio::task::block_in_place(|| {
-        RunningStage::start(context, &broker, &stage, &scale, &parent, &cancelled, &shutdown)
+        // Nobody says when the pipeline of stages that run alone begins or ends, so
+        // there is no run of it to name.
+        RunningStage::start(context, &broker, &stage, &scale, None, &cancelled, &shutdown)
     })?;
     let watch = summary::watch(vec![(stage, running.status.clone())], Vec::new(), &broker, context);
-    let outcome = hub::join(vec![running]).await;
+    let failures = hub::join(vec![running]).await;
     watch.stop().await;
-    outcome
+    hub::answer(failures)
 }

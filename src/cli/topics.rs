@@ -135,7 +135,12 @@ async fn describe(context: &Context, admin: &Admin, name: &str) -> Result<(), Cl
     }
     if let Some(declared) = plan.topics.get(name) {
         for field in declared.schema.fields() {
-            rows.push(row(&format!("field {}", field.name()), format_type(field)));
+            let mut value = format_type(field);
+            if let Some(description) = declared.descriptions.get(field.name()) {
+                let words: Vec<&str> = description.split_whitespace().collect();
+                value = format!("{value}  # {}", words.join(" "));
+            }
+            rows.push(row(&format!("field {}", field.name()), value));
         }
     }
     output::rows(context.is_json(), &["WHAT", "VALUE"], &rows, |row| {

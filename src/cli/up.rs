@@ -3,27 +3,23 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use clap::Args;
-use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{
     CliError, api,
     broker::{self, EmbeddedArgs},
     context::Context,
+    drain,
     hub::{self, Forwarder, RunningStage, Scale},
+    pipeline_runs::PipelineRuns,
     signals, summary, topics,
 };
 use crate::{
-    broker::{Admin, Broker, OutRecord, Producer, StartAt, topics as changes},
-    lineage::{
-        EventType, Job, Run, RunEvent,
-        facets::{JobType, ProcessingEngine, ProcessingType},
-    },
+    broker::{Admin, Broker, StartAt, topics as changes},
     pipeline::ProjectPlan,
-    record::{HeaderBytes, Topic},
+    record::Topic,
     runs::Tracker,
     runtime::{PanicGuard, Shutdown},
-    stage::ParentRun,
 };
 
 #[derive(Debug, Args)]
@@ -72,7 +68,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError
         if args.no_api { None } else { Some(api::start(context, &plan, &broker, &api_shutdown)?) };
     anstream::eprintln!("{} stages on {}; Ctrl-C stops", plan.stages().count(), broker.bootstrap());
     let watch = summary::watch(hub.watched(), hub.forward_statuses(), &broker, context);
-    let outcome = hub.join(&shutdown).await;
+    let outcome = hub.join(context, &shutdown).await;
     watch.stop().await;
     api_shutdown.cancel();
     if let Some(api) = api {
@@ -88,11 +84,14 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<(), CliError
 pub(super) struct Hub {
     stages: Vec<RunningStage>,
     forwarder: Option<Forwarder>,
-    /// Writes the ends of bounded runs; ends with the forwarder.
+    /// Writes the ends of bounded runs.
     tracker: Option<JoinHandle<()>>,
     pipelines: PipelineRuns,
-    /// Ends the forwarder, after the stages have said their last.
+    /// Ends the tracker, after the stages have said their last.
+    tracker_shutdown: Shutdown,
+    /// Ends the forwarder, after all others have.
     forward_shutdown: Shutdown,
+    broker: Broker,
 }
 
 impl Hub {
@@ -116,23 +115,44 @@ impl Hub {
         } else {
             Some(Forwarder::start(context, broker, &forward_shutdown)?)
         };
-        let tracker = track(context, broker, &forward_shutdown)?;
-        let pipelines = PipelineRuns::start(context, plan, broker)?;
+        let tracker_shutdown = Shutdown::new();
+        let tracker = track(context, broker, &tracker_shutdown)?;
         let cancelled = hub::cancelled_runs(context, broker, shutdown)?;
-        let mut stages = Vec::new();
-        for (parent, pipeline) in pipelines.parents.iter().zip(&plan.pipelines) {
+        let pipelines = tokio::task::block_in_place(|| PipelineRuns::start(context, plan, broker))?;
+        let mut hub = Self {
+            stages: Vec::new(),
+            forwarder,
+            tracker,
+            pipelines,
+            tracker_shutdown,
+            forward_shutdown,
+            broker: broker.clone(),
+        };
+        for (index, pipeline) in plan.pipelines.iter().enumerate() {
             for stage in &pipeline.stages {
                 let scale = Scale {
                     replicas: scales.get(&stage.id()).copied().unwrap_or(1),
                     tasks: usize::from(args.tasks),
                     name: None,
                 };
-                stages.push(RunningStage::start(
+                let parent = Some(&hub.pipelines.parents[index]);
+                let started = RunningStage::start(
                     context, broker, stage, &scale, parent, &cancelled, shutdown,
-                )?);
+                );
+                match started {
+                    Ok(started) => hub.stages.push(started),
+                    Err(error) => return Err(hub.give_up(error, shutdown).await),
+                }
             }
         }
-        Ok(Self { stages, forwarder, tracker, pipelines, forward_shutdown })
+        Ok(hub)
+    }
+
+    /// Stops what was started before a stage could not be.
+    async fn give_up(self, error: CliError, shutdown: &Shutdown) -> CliError {
+        shutdown.cancel();
+        hub::join(self.stages).await;
+        tokio::task::block_in_place(|| self.pipelines.give_up(error))
     }
 
     pub(super) fn watched(&self) -> Vec<summary::Watched> {
@@ -143,24 +163,24 @@ impl Hub {
         self.forwarder.iter().flat_map(|forwarder| forwarder.statuses.clone()).collect()
     }
 
-    /// Waits until all stages have ended, then says so of the pipelines, then
-    /// lets the forwarder finish.
-    pub(super) async fn join(self, shutdown: &Shutdown) -> Result<(), CliError> {
-        let outcome = hub::join(self.stages).await;
+    /// Waits until all stages have ended, then says so of the pipelines and of
+    /// bounded runs, then lets the forwarder deliver what it says of all of them.
+    pub(super) async fn join(self, context: &Context, shutdown: &Shutdown) -> Result<(), CliError> {
+        let failures = hub::join(self.stages).await;
         shutdown.cancel();
-        let told = self.pipelines.end(outcome.is_ok());
-        if let Some(forwarder) = self.forwarder {
-            drain(&forwarder).await;
-            self.forward_shutdown.cancel();
-            forwarder.join().await;
-        }
-        self.forward_shutdown.cancel();
+        let told = tokio::task::block_in_place(|| self.pipelines.end(&failures));
+        self.tracker_shutdown.cancel();
         if let Some(tracker) = self.tracker
             && tracker.await.is_err()
         {
             tracing::error!("the run tracker panicked; this is a bug, please report it");
         }
-        outcome.and(told)
+        if let Some(forwarder) = self.forwarder {
+            drain::drain(context, &self.broker, &forwarder).await;
+            self.forward_shutdown.cancel();
+            forwarder.join().await;
+        }
+        hub::answer(failures).and(told)
     }
 }
 
@@ -193,29 +213,6 @@ pub(super) fn track(
     })))
 }
 
-/// Gives the forwarder a moment for the last events; what is left waits in Kafka.
-async fn drain(forwarder: &Forwarder) {
-    const QUIET: std::time::Duration = std::time::Duration::from_millis(500);
-    const LONGEST: u32 = 6;
-    let delivered = || -> Vec<(u64, u64)> {
-        forwarder
-            .statuses
-            .iter()
-            .map(|status| status.snapshot())
-            .map(|now| (now.delivered + now.parked + now.coalesced, now.backlog))
-            .collect()
-    };
-    let mut before = delivered();
-    for _ in 0..LONGEST {
-        tokio::time::sleep(QUIET).await;
-        let now = delivered();
-        if now == before && now.iter().all(|(_, backlog)| *backlog == 0) {
-            return;
-        }
-        before = now;
-    }
-}
-
 fn scales(args: &UpArgs, plan: &ProjectPlan) -> Result<BTreeMap<String, usize>, CliError> {
     let mut scales = BTreeMap::new();
     for (name, count) in &args.replicas {
@@ -237,51 +234,6 @@ fn scales(args: &UpArgs, plan: &ProjectPlan) -> Result<BTreeMap<String, usize>, 
         }
     }
     Ok(scales)
-}
-
-/// The pipelines' own runs, which begin and end with this process.
-struct PipelineRuns {
-    parents: Vec<ParentRun>,
-    topic: Option<Topic>,
-    producer: Producer,
-}
-
-impl PipelineRuns {
-    fn start(context: &Context, plan: &ProjectPlan, broker: &Broker) -> Result<Self, CliError> {
-        let lineage = &context.config.lineage;
-        let runs = Self {
-            parents: plan.pipelines.iter().map(hub::new_parent).collect(),
-            topic: lineage.enabled.then(|| lineage.topic.as_str().into()),
-            producer: Producer::connect(broker)?,
-        };
-        runs.say(EventType::Start)?;
-        Ok(runs)
-    }
-
-    fn end(&self, well: bool) -> Result<(), CliError> {
-        self.say(if well { EventType::Complete } else { EventType::Fail })
-    }
-
-    fn say(&self, kind: EventType) -> Result<(), CliError> {
-        let Some(topic) = &self.topic else { return Ok(()) };
-        for parent in &self.parents {
-            let mut run = Run::new(parent.run);
-            run.facets.set(&ProcessingEngine::default());
-            let mut job = Job::new(&parent.namespace, &parent.name);
-            job.facets.set(&JobType::pipeline(ProcessingType::Streaming));
-            let event = RunEvent::new(kind, Timestamp::now(), run, job);
-            self.producer.send(&OutRecord {
-                topic,
-                partition: None,
-                key: Some(event.key().as_bytes()),
-                value: Some(&event.to_json()),
-                headers: &HeaderBytes::default(),
-                timestamp: None,
-            })?;
-        }
-        let timeout = std::time::Duration::from_secs(10);
-        Ok(tokio::task::block_in_place(|| self.producer.flush(timeout))?)
-    }
 }
 
 impl UpArgs {

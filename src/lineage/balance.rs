@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::facets::{Facet, OfRun};
 
@@ -88,11 +89,15 @@ impl Facet<OfRun> for Balance {
 /// The run facet `lineageHub_delta`: what one transaction adds to the books of a
 /// stage's part in a bounded run.
 ///
-/// It is added up rather than replaced: each is committed with the records that
-/// it counts, so their sum is exact whichever replicas came and died meanwhile.
+/// It is in an event of the streaming run that counted, not of the part: replicas
+/// cannot know when a part ends, and nothing may follow the end of a run. It is
+/// added up rather than replaced: each is committed with the records that it
+/// counts, so their sum is exact whichever replicas came and died meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delta {
+    /// The bounded run.
+    pub run: Uuid,
     pub replica: String,
     #[serde(flatten)]
     pub counts: Counts,
@@ -101,23 +106,27 @@ pub struct Delta {
     /// rows met is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unmet: BTreeMap<String, u64>,
+    /// Why the stage stopped, where it stopped at records of the bounded run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 impl Delta {
     /// The totals are the sum of the partitions.
     pub fn new(
+        run: Uuid,
         replica: impl Into<String>,
         by_partition: Vec<PartitionBalance>,
         unmet: BTreeMap<String, u64>,
     ) -> Self {
         let Balance { replica, counts, by_partition } = Balance::new(replica, by_partition);
-        Self { replica, counts, by_partition, unmet }
+        Self { run, replica, counts, by_partition, unmet, failure: None }
     }
 }
 
 impl Facet<OfRun> for Delta {
     const KEY: &'static str = "lineageHub_delta";
-    const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/delta-1-0-0.json#/$defs/RunFacet";
+    const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/delta-2-0-0.json#/$defs/RunFacet";
 }
 
 /// The run facet `lineageHub_graph`: the stages that a bounded run goes through,
@@ -159,9 +168,9 @@ impl Facet<OfRun> for RunTotal {
     const SCHEMA_URL: &'static str = "https://raw.githubusercontent.com/lineage-hub/lineage-hub/main/docs/openlineage/total-1-0-0.json#/$defs/RunFacet";
 }
 
-/// The run facet `lineageHub_cancel`: somebody cancelled this bounded run. Stages
-/// drop the records of it that they have not worked on yet, and count them as
-/// filtered.
+/// The run facet `lineageHub_cancel`: this bounded run was cancelled, or has failed.
+/// Stages drop the records of it that they have not processed yet, and count them
+/// as filtered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunCancel {}
 
@@ -213,10 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn a_delta_from_before_it_told_of_expectations_is_read() {
-        let delta = Delta::new("a", Vec::new(), BTreeMap::from([("known".to_owned(), 2)]));
+    fn a_delta_names_its_run_and_leaves_out_what_there_is_none_of() {
+        let unmet = BTreeMap::from([("known".to_owned(), 2)]);
+        let delta = Delta::new(Uuid::from_u128(7), "a", Vec::new(), unmet);
         let mut json = serde_json::to_value(&delta).unwrap();
-        assert_eq!(json["unmet"]["known"], 2);
+        assert_eq!((&json["unmet"]["known"], json.get("failure")), (&2.into(), None));
+        assert_eq!(json["run"], "00000000-0000-0000-0000-000000000007");
         json.as_object_mut().unwrap().remove("unmet");
         let read: Delta = serde_json::from_value(json).unwrap();
         assert_eq!(read, Delta { unmet: BTreeMap::new(), ..delta });

@@ -26,6 +26,8 @@ pub struct PipelinePlan {
     pub description: Option<String>,
     pub owner: Option<String>,
     pub version: Option<String>,
+    /// Where its file is kept, for lineage.
+    pub source: Option<GitLocation>,
     /// Each behind those that feed it.
     pub stages: Vec<Arc<StagePlan>>,
     pub place: Place,
@@ -101,6 +103,8 @@ pub struct TopicPlan {
     pub compression: Option<String>,
     /// The fields declared; for a topic without, those that its stage writes.
     pub schema: SchemaRef,
+    /// What its file says of its fields, by name.
+    pub descriptions: BTreeMap<String, String>,
     pub column_statistics: bool,
     /// Whether it has a file in `topics/`.
     pub declared: bool,

@@ -8,6 +8,7 @@ use super::{PipelinePlan, StagePlan, plan::NotLines};
 /// The way of a run's records.
 #[derive(Debug, Clone)]
 pub struct Route {
+    pub pipeline: PipelinePlan,
     pub topic: Arc<str>,
     /// Each behind those that feed it.
     pub stages: Vec<Arc<StagePlan>>,
@@ -65,7 +66,7 @@ impl Route {
                 stages.push(Arc::clone(stage));
             }
         }
-        Self { topic: topic.into(), stages }
+        Self { pipeline: pipeline.clone(), topic: topic.into(), stages }
     }
 
     /// From one stage on: others that read its topic have no part in it.
@@ -73,6 +74,7 @@ impl Route {
         let behind = Self::from_topic(pipeline, &stage.to.name);
         let mut stages = vec![Arc::clone(stage)];
         stages.extend(behind.stages);
-        Self { topic: stage.from.name.as_str().into(), stages }
+        let topic = stage.from.name.as_str().into();
+        Self { pipeline: pipeline.clone(), topic, stages }
     }
 }

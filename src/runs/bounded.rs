@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{RunState, event::LineageEvent};
-use crate::lineage::{Counts, EventType, GraphStage, RunTotal};
+use crate::lineage::{Counts, Delta, EventType, GraphStage, RunTotal};
 
 /// A bounded run of a pipeline.
 #[derive(Debug, Clone, Serialize)]
@@ -47,6 +47,9 @@ pub struct Part {
     /// Rows that failed an expectation, by its name; none of one that all met.
     pub unmet: BTreeMap<String, u64>,
     pub error: Option<String>,
+    /// The stage stopped at records of this run, and its end is due.
+    #[serde(skip)]
+    pub(super) has_stopped: bool,
     #[serde(skip)]
     pub(super) start: Option<Box<[u8]>>,
 }
@@ -58,7 +61,7 @@ impl Part {
     }
 }
 
-/// An end that the books of a run call for.
+/// An end that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct End {
     /// `None`: of the pipeline.
@@ -100,7 +103,8 @@ impl BoundedRun {
             self.graph = graph.stages;
         }
         self.total = run.facets.total.or(self.total.take());
-        self.cancelled |= run.facets.cancel.is_some();
+        // The end of a failed run has the facet, too: stages drop its records.
+        self.cancelled |= run.facets.cancel.is_some() && event_type == EventType::Abort;
         if let Some(state) = RunState::after(event_type)
             && !self.state.is_ended()
         {
@@ -121,15 +125,6 @@ impl BoundedRun {
             part.started.get_or_insert(event_time);
             part.start = Some(bytes.into());
         }
-        if let Some(delta) = run.facets.delta {
-            part.counts += delta.counts;
-            if delta.counts != Counts::default() {
-                *part.by_replica.entry(delta.replica).or_default() += delta.counts;
-            }
-            for (expectation, unmet) in delta.unmet {
-                *part.unmet.entry(expectation).or_default() += unmet;
-            }
-        }
         if let Some(state) = RunState::after(event_type)
             && !part.state.is_ended()
         {
@@ -142,13 +137,24 @@ impl BoundedRun {
         part.error = run.facets.error.map(|error| error.message).or(part.error.take());
     }
 
-    /// Records that a stage of the graph is to take in; `None` while those before
-    /// it, or the starter, have not said their last.
-    pub fn expected(&self, stage: &GraphStage) -> Option<u64> {
-        let ends = self.ends();
-        self.expected_after(stage, &ends)
+    /// Adds what a transaction of a stage says of this run to the books.
+    pub(super) fn add(&mut self, job: &str, delta: &Delta) {
+        let part = self.parts.entry(job.to_owned()).or_default();
+        part.counts += delta.counts;
+        if delta.counts != Counts::default() {
+            *part.by_replica.entry(delta.replica.clone()).or_default() += delta.counts;
+        }
+        for (expectation, unmet) in &delta.unmet {
+            *part.unmet.entry(expectation.clone()).or_default() += unmet;
+        }
+        if part.error.is_none() {
+            part.error.clone_from(&delta.failure);
+        }
+        part.has_stopped |= delta.failure.is_some();
     }
 
+    /// Records that a stage of the graph is to take in; `None` while those before
+    /// it, or the starter, have not said their last.
     fn expected_after(&self, stage: &GraphStage, ends: &[End]) -> Option<u64> {
         let total = self.total.as_ref()?;
         let mut expected = if total.topic == stage.from { total.records } else { 0 };
@@ -166,81 +172,113 @@ impl BoundedRun {
         Some(expected)
     }
 
-    /// The ends that the books call for and that nobody has told yet.
+    /// The ends that are due and that nobody has told yet.
+    ///
+    /// The run's own comes after its sender has told how many records it is of, so
+    /// that nothing follows it. Where a stage failed, it ends the other parts, too:
+    /// what is left of their records is dropped, and nobody counts it.
     pub(super) fn ends(&self) -> Vec<End> {
-        let mut ends = Vec::new();
-        if (self.state.is_ended() && !self.cancelled) || self.graph.is_empty() {
-            return ends;
+        if self.graph.is_empty() || self.is_settled() {
+            return Vec::new();
         }
-        // Parts of a cancelled run end when every record sent to them is accounted for.
-        let well = if self.cancelled { EventType::Abort } else { EventType::Complete };
+        let mut ends = self.part_ends();
+        let failure = self.failure(&ends);
+        let own =
+            if self.state.is_ended() { None } else { self.own_end(&ends, failure.as_deref()) };
+        let is_over = self.state.is_ended() || own.is_some();
+        let reason = match failure {
+            Some(failure) => Some(format!("the run failed: {failure}")),
+            // Its sender broke off without a word of how many records there are.
+            None if self.total.is_none() => Some("the run was aborted".to_owned()),
+            None => None,
+        };
+        if is_over && let Some(reason) = reason {
+            let open = self.graph.iter().filter(|stage| !self.has_end(stage, &ends));
+            let left = open.map(|stage| self.end_of(stage, EventType::Abort, Some(reason.clone())));
+            ends.extend(left.collect::<Vec<_>>());
+        }
+        ends.extend(own);
+        ends
+    }
+
+    /// The ends of the parts, as their books call for them.
+    fn part_ends(&self) -> Vec<End> {
+        let mut ends = Vec::new();
+        // Parts of an aborted run end when every record sent to them is accounted for.
+        let well =
+            if self.state == RunState::Aborted { EventType::Abort } else { EventType::Complete };
         for stage in &self.graph {
-            let part = self.parts.get(&stage.job).cloned().unwrap_or_default();
-            if part.state.is_ended() {
+            let part = self.parts.get(&stage.job);
+            if part.is_some_and(|part| part.state.is_ended()) {
+                continue;
+            }
+            if let Some(part) = part.filter(|part| part.has_stopped) {
+                ends.push(self.end_of(stage, EventType::Fail, part.error.clone()));
                 continue;
             }
             let Some(expected) = self.expected_after(stage, &ends) else { continue };
-            let Counts { read, .. } = part.counts;
-            let (kind, error) = if read > expected {
-                let error = format!("{} took in {read} records of {expected}", stage.job);
-                (EventType::Fail, Some(error))
-            } else if read == expected && part.counts.balances() {
-                (well, None)
-            } else {
-                continue;
-            };
-            let Part { counts, unmet, .. } = part;
-            ends.push(End { job: Some(stage.job.clone()), kind, counts, unmet, error });
-        }
-        if !self.state.is_ended() {
-            ends.extend(self.own_end(&ends));
+            let counts = part.map(|part| part.counts).unwrap_or_default();
+            if counts.read > expected {
+                let error = format!("{} took in {} records of {expected}", stage.job, counts.read);
+                ends.push(self.end_of(stage, EventType::Fail, Some(error)));
+            } else if counts.read == expected && counts.balances() {
+                ends.push(self.end_of(stage, well, None));
+            }
         }
         ends
     }
 
-    /// Whether nothing more will be told of it: it has ended, and where it was
-    /// cancelled, so have its parts, or one of them failed.
+    fn end_of(&self, stage: &GraphStage, kind: EventType, error: Option<String>) -> End {
+        let Part { counts, unmet, .. } = self.parts.get(&stage.job).cloned().unwrap_or_default();
+        End { job: Some(stage.job.clone()), kind, counts, unmet, error }
+    }
+
+    fn has_end(&self, stage: &GraphStage, ends: &[End]) -> bool {
+        self.parts.get(&stage.job).is_some_and(|part| part.state.is_ended())
+            || ends.iter().any(|end| end.job.as_ref() == Some(&stage.job))
+    }
+
+    /// Whether nothing more will be told of it: it has ended, and so have its parts.
     pub fn is_settled(&self) -> bool {
         self.is_settled_with(&[])
     }
 
-    /// The same once these ends are told, too.
+    /// The same once these ends are told, too. Nobody can end a part whose start
+    /// the topic has forgotten.
     pub(super) fn is_settled_with(&self, ends: &[End]) -> bool {
-        let is_ended = |stage: &GraphStage| {
-            self.parts.get(&stage.job).is_some_and(|part| part.state.is_ended())
-                || ends.iter().any(|end| end.job.as_ref() == Some(&stage.job))
+        let has_start =
+            |stage: &&GraphStage| self.parts.get(&stage.job).is_some_and(|it| it.start.is_some());
+        self.state.is_ended()
+            && self.graph.iter().filter(has_start).all(|stage| self.has_end(stage, ends))
+    }
+
+    /// Which stage failed, and why, with these ends.
+    fn failure(&self, ends: &[End]) -> Option<String> {
+        let error_of = |job: &str| {
+            let told = self.parts.get(job).filter(|part| part.state == RunState::Failed);
+            let due = ends.iter().find(|end| end.job.as_deref() == Some(job));
+            let due = due.filter(|end| end.kind == EventType::Fail);
+            let error = told.map(|part| &part.error).or_else(|| due.map(|end| &end.error))?;
+            Some(error.clone().unwrap_or_default())
         };
-        let has_failed = self.parts.values().any(|part| part.state == RunState::Failed);
-        self.state.is_ended() && (!self.cancelled || has_failed || self.graph.iter().all(is_ended))
+        self.graph.iter().find_map(|stage| {
+            let error = error_of(&stage.job)?;
+            Some(format!("{} failed: {error}", stage.job))
+        })
     }
 
     /// The pipeline's end, with these ends of its stages.
-    fn own_end(&self, ends: &[End]) -> Option<End> {
-        let failure = |job: &str| {
-            let told = self.parts.get(job).filter(|part| part.state == RunState::Failed);
-            let told = told.map(|part| part.error.clone().unwrap_or_default());
-            let due = ends.iter().find(|end| end.job.as_deref() == Some(job));
-            told.or_else(|| due.and_then(|end| end.error.clone()))
+    fn own_end(&self, ends: &[End], failure: Option<&str>) -> Option<End> {
+        self.total.as_ref()?;
+        let end = |kind, error| {
+            let (counts, unmet) = (self.counts(), BTreeMap::new());
+            Some(End { job: None, kind, counts, unmet, error })
         };
-        let failed = self.graph.iter().find_map(|stage| Some((stage, failure(&stage.job)?)));
-        let counts = self.counts();
-        if let Some((stage, error)) = failed {
-            let error = Some(format!("{} failed: {error}", stage.job));
-            let unmet = BTreeMap::new();
-            return Some(End { job: None, kind: EventType::Fail, counts, unmet, error });
+        if let Some(failure) = failure {
+            return end(EventType::Fail, Some(failure.to_owned()));
         }
-        let is_complete = |stage: &GraphStage| {
-            let told =
-                self.parts.get(&stage.job).is_some_and(|part| part.state == RunState::Complete);
-            told || ends.iter().any(|end| end.job.as_ref() == Some(&stage.job))
-        };
-        self.graph.iter().all(is_complete).then_some(End {
-            job: None,
-            kind: EventType::Complete,
-            counts,
-            unmet: BTreeMap::new(),
-            error: None,
-        })
+        let all_end = self.graph.iter().all(|stage| self.has_end(stage, ends));
+        if all_end { end(EventType::Complete, None) } else { None }
     }
 
     /// The books of the whole: what was sent in, what came out at the ends, and

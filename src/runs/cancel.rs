@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     broker::{Broker, OutRecord, Produce, StartAt, TransactionalProducer},
-    lineage::{EventType, RunCancel, facets::Facet},
+    lineage::EventType,
     record::{HeaderBytes, Topic},
 };
 
@@ -75,9 +74,5 @@ pub(super) fn event(run: &BoundedRun) -> Option<(String, Vec<u8>)> {
     let error = Some("cancelled".to_owned());
     let unmet = BTreeMap::new();
     let end = End { job: None, kind: EventType::Abort, counts: run.counts(), unmet, error };
-    let (key, value) = close::event(run, &end)?;
-    let mut event: Value = serde_json::from_slice(&value).ok()?;
-    let facet = json!({ "_producer": event["producer"], "_schemaURL": RunCancel::SCHEMA_URL });
-    event["run"]["facets"][RunCancel::KEY] = facet;
-    Some((key, serde_json::to_vec(&event).ok()?))
+    close::event(run, &end)
 }

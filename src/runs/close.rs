@@ -9,12 +9,13 @@ use uuid::Uuid;
 use super::{
     BoundedRun, Runs, TrackerError,
     bounded::{End, Part},
+    pipeline,
     tracker::read_on,
 };
 use crate::{
     broker::{Broker, OutRecord, Produce, Reader, TransactionalOptions, TransactionalProducer},
     lineage::{
-        Balance, Counts, EventType, Run,
+        Balance, Counts, EventType, Run, RunCancel,
         facets::{ErrorMessage, Facets, InputStatistics, OutputStatistics},
     },
     record::{HeaderBytes, Topic},
@@ -34,11 +35,7 @@ pub(super) fn close(
     runs: &mut Runs,
     reader: &mut Reader,
 ) -> Result<(), TrackerError> {
-    let mut producer = TransactionalProducer::connect(broker, None, options(run))?;
-    reader.reach_on()?;
-    while !reader.is_at_end() {
-        read_on(reader, runs, TIMEOUT)?;
-    }
+    let mut producer = take_over(broker, run, runs, reader)?;
     let Some(run) = runs.run(run) else { return Ok(()) };
     let ends = run.ends();
     if ends.is_empty() {
@@ -66,6 +63,37 @@ pub(super) fn close(
         tell_books(run);
     }
     Ok(())
+}
+
+/// Writes the end of a pipeline's run whose process was killed, if it has none.
+pub(super) fn close_pipeline(
+    broker: &Broker,
+    topic: &Topic,
+    run: Uuid,
+    runs: &mut Runs,
+    reader: &mut Reader,
+) -> Result<(), TrackerError> {
+    let mut producer = take_over(broker, run, runs, reader)?;
+    if let Some((key, value)) = runs.end_of_pipeline(run) {
+        pipeline::write(&mut producer, topic, &key, &value)?;
+    }
+    Ok(())
+}
+
+/// Ends what others have under way for this run, and reads all that they had
+/// committed.
+fn take_over(
+    broker: &Broker,
+    run: Uuid,
+    runs: &mut Runs,
+    reader: &mut Reader,
+) -> Result<TransactionalProducer, TrackerError> {
+    let producer = TransactionalProducer::connect(broker, None, options(run))?;
+    reader.reach_on()?;
+    while !reader.is_at_end() {
+        read_on(reader, runs, TIMEOUT)?;
+    }
+    Ok(producer)
 }
 
 /// The end of a run, for whoever counts runs.
@@ -97,9 +125,7 @@ pub(super) fn options(run: Uuid) -> TransactionalOptions {
 pub(super) fn event(run: &BoundedRun, end: &End) -> Option<(String, Vec<u8>)> {
     let part = |job: &String| run.parts.get(job).and_then(|part: &Part| part.start.as_deref());
     let start = end.job.as_ref().map_or(run.start.as_deref(), part)?;
-    let mut event: Value = serde_json::from_slice(start).ok()?;
-    event["eventType"] = serde_json::to_value(end.kind).ok()?;
-    event["eventTime"] = json!(format!("{:.6}", Timestamp::now()));
+    let mut event = repeated(start, end.kind)?;
     let id: Uuid = event["run"]["runId"].as_str()?.parse().ok()?;
 
     let mut facets = Run::new(id).facets;
@@ -107,12 +133,24 @@ pub(super) fn event(run: &BoundedRun, end: &End) -> Option<(String, Vec<u8>)> {
     if let Some(error) = &end.error {
         facets.set(&ErrorMessage::new(error));
     }
-    let places = event["run"]["facets"].as_object_mut()?;
-    places.remove("lineageHub_delta");
-    merge(places, &facets);
+    if end.job.is_none() && end.kind != EventType::Complete {
+        facets.set(&RunCancel::default());
+    }
+    merge(event["run"]["facets"].as_object_mut()?, &facets);
     set_statistics(&mut event, end.counts);
     set_assertions(&mut event, &end.unmet);
     Some((id.to_string(), serde_json::to_vec(&event).ok()?))
+}
+
+/// A later event of a run that repeats its start.
+pub(super) fn repeated(start: &[u8], kind: EventType) -> Option<Value> {
+    let mut event: Value = serde_json::from_slice(start).ok()?;
+    event["eventType"] = serde_json::to_value(kind).ok()?;
+    // The clock of whoever told the start may be ahead.
+    let started = event["eventTime"].as_str().and_then(|time| time.parse().ok());
+    let time = started.map_or_else(Timestamp::now, |started| Timestamp::now().max(started));
+    event["eventTime"] = json!(format!("{time:.6}"));
+    Some(event)
 }
 
 /// The replica in the books of all replicas together.
@@ -151,7 +189,7 @@ fn set_assertions(event: &mut Value, unmet: &BTreeMap<String, u64>) {
     }
 }
 
-fn merge<Place>(into: &mut serde_json::Map<String, Value>, facets: &Facets<Place>) {
+pub(super) fn merge<Place>(into: &mut serde_json::Map<String, Value>, facets: &Facets<Place>) {
     if let Ok(Value::Object(facets)) = serde_json::to_value(facets) {
         into.extend(facets);
     }

@@ -46,6 +46,30 @@ pub(super) struct RunFacets {
 pub(super) struct JobPart {
     pub(super) namespace: String,
     pub(super) name: String,
+    #[serde(default)]
+    facets: JobFacets,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct JobFacets {
+    #[serde(rename = "jobType")]
+    kind: Option<JobKind>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JobKind {
+    processing_type: String,
+    job_type: Option<String>,
+}
+
+impl JobPart {
+    /// Whether it is a pipeline whose stages run until they are stopped.
+    pub(super) fn is_streaming_pipeline(&self) -> bool {
+        self.facets.kind.as_ref().is_some_and(|kind| {
+            kind.processing_type == "STREAMING" && kind.job_type.as_deref() == Some("PIPELINE")
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]

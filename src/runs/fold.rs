@@ -6,8 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{BoundedRun, Graph, RunState, StreamingRun, event::LineageEvent};
-use crate::lineage::{Counts, ids, is_ours};
+use super::{
+    BoundedRun, Graph, RunState, StreamingRun, event::LineageEvent, pipeline::PipelineRuns,
+};
+use crate::{
+    lineage::{Counts, ids, is_ours},
+    record::Block,
+};
 
 /// Runs that are kept; beyond that the oldest that have ended are forgotten.
 const RUNS_MAX: usize = 10_000;
@@ -20,6 +25,7 @@ pub struct Runs {
     streaming: BTreeMap<Uuid, StreamingRun>,
     /// Bounded runs that changed since they were last looked at.
     changed: BTreeSet<Uuid>,
+    pipelines: PipelineRuns,
     graph: Graph,
 }
 
@@ -32,6 +38,14 @@ pub enum RunView<'a> {
 }
 
 impl Runs {
+    /// Takes the records of a lineage topic in. What was sent back for one backend
+    /// stands in the topic twice, and is taken in where it stood first.
+    pub fn fold_block(&mut self, block: &Block) {
+        for record in block.iter().filter(|record| record.replayed_for().is_none()) {
+            self.fold(record.value().unwrap_or_default());
+        }
+    }
+
     /// Takes a lineage record in. What is no run event of ours counts for the
     /// graph alone.
     pub fn fold(&mut self, bytes: &[u8]) {
@@ -41,6 +55,9 @@ impl Runs {
             return;
         }
         let id = event.run.id;
+        if let Some(delta) = &event.run.facets.delta {
+            self.bounded(delta.run).add(&event.job.name, delta);
+        }
         let of = event.parent().filter(|run| ids::stage_run(*run, &event.job.name) == id);
         let facets = &event.run.facets;
         if let Some(run) = of {
@@ -48,7 +65,12 @@ impl Runs {
         } else if facets.graph.is_some() || facets.total.is_some() || self.bounded.contains_key(&id)
         {
             self.bounded(id).fold(event, bytes);
+        } else if event.job.is_streaming_pipeline() {
+            self.pipelines.fold(&event, bytes);
         } else if facets.balance.is_some() {
+            if let Some(parent) = event.parent() {
+                self.pipelines.fold_stage(parent, &event);
+            }
             let new = || StreamingRun::new(&event);
             let run = self.streaming.entry(id).or_insert_with(new);
             run.fold(event);
@@ -62,12 +84,9 @@ impl Runs {
     }
 
     fn forget_old(&mut self) {
-        if self.bounded.len() > RUNS_MAX {
-            forget(&mut self.bounded, |run| run.state);
-        }
-        if self.streaming.len() > RUNS_MAX {
-            forget(&mut self.streaming, |run| run.state);
-        }
+        forget_old(&mut self.bounded, |run| run.state);
+        forget_old(&mut self.streaming, |run| run.state);
+        self.pipelines.forget_old();
     }
 
     /// Which job reads and writes which dataset, by the events of all producers.
@@ -110,14 +129,27 @@ impl Runs {
         changed.filter(is_due).collect()
     }
 
+    /// Runs of pipelines whose process was killed.
+    pub(super) fn abandoned(&self) -> Vec<Uuid> {
+        self.pipelines.abandoned().collect()
+    }
+
+    /// The end of such a run: key and event.
+    pub(super) fn end_of_pipeline(&self, run: Uuid) -> Option<(String, Vec<u8>)> {
+        self.pipelines.end_of(run)
+    }
+
     /// To be looked at again.
     pub(super) fn mark_changed(&mut self, run: Uuid) {
         self.changed.insert(run);
     }
 }
 
-/// The oldest tenth of those that have ended; ids are ordered by time.
-fn forget<R>(runs: &mut BTreeMap<Uuid, R>, state: impl Fn(&R) -> RunState) {
+/// Of too many, the oldest tenth of those that have ended; ids are ordered by time.
+pub(super) fn forget_old<R>(runs: &mut BTreeMap<Uuid, R>, state: impl Fn(&R) -> RunState) {
+    if runs.len() <= RUNS_MAX {
+        return;
+    }
     let ended = runs.iter().filter(|(_, run)| state(run).is_ended());
     let old: Vec<Uuid> = ended.take(RUNS_MAX / 10).map(|(id, _)| *id).collect();
     for id in old {

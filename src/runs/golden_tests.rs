@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Runs, bounded::End, cancel, close};
 use crate::lineage::{
-    Counts, Delta, EventType, GraphStage, InputDataset, Job, OutputDataset, PRODUCER, Run,
-    RunEvent, RunGraph,
+    Counts, EventType, GraphStage, InputDataset, Job, OutputDataset, PRODUCER, Run, RunEvent,
+    RunGraph,
     facets::{
         Assertion, DataQualityAssertions, DataSource, JobType, Parent, ParentJob, ParentRef,
         ProcessingEngine, ProcessingType, Schema, SchemaField,
@@ -41,7 +41,6 @@ fn part_start() -> RunEvent {
     let pipeline = ParentJob { namespace: "shop".to_owned(), name: "orders".to_owned() };
     run.facets.set(&ProcessingEngine::default());
     run.facets.set(&Parent::root(ParentRef::new(RUN, pipeline)));
-    run.facets.set(&Delta::new("0", Vec::new(), BTreeMap::new()));
     let mut job = Job::new("shop", STAGE);
     job.facets.set(&JobType::bounded_stage());
     let mut event = start(run, job);

@@ -28,10 +28,13 @@ mod bounded;
 mod cancel;
 mod close;
 mod event;
+#[cfg(test)]
+mod failure_tests;
 mod fold;
 #[cfg(test)]
 mod golden_tests;
 pub mod graph;
+mod pipeline;
 mod replay;
 mod send;
 mod streaming;
@@ -43,6 +46,7 @@ pub use bounded::{BoundedRun, Part};
 pub use cancel::{Cancelled, cancel};
 pub use fold::{RunView, Runs};
 pub use graph::Graph;
+pub use pipeline::PipelineRun;
 pub use replay::{Replay, ReplayError};
 pub use send::{RunPlan, RunSender};
 pub use streaming::StreamingRun;

@@ -12,7 +12,7 @@ use crate::{
     },
     lineage::{
         EventType, Job, Run, RunCancel, RunEvent, RunGraph, RunTotal,
-        facets::{ErrorMessage, JobType, ProcessingEngine, ProcessingType},
+        facets::{ErrorMessage, NominalTime, ProcessingEngine},
     },
     record::{HeaderBytes, RUN_HEADER, TRACE_HEADER, Topic},
     telemetry::{RunEnded, RunSpan},
@@ -31,8 +31,10 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct RunPlan {
     pub id: Uuid,
-    pub namespace: String,
-    pub pipeline: String,
+    /// The pipeline.
+    pub job: Job,
+    /// The time of its START, no later than that of its parts.
+    pub started: Timestamp,
     /// The topic that its records go to.
     pub topic: Topic,
     pub graph: RunGraph,
@@ -53,6 +55,8 @@ pub struct RunSender {
     /// The same with the trace of the run.
     traced: HeaderBytes,
     span: RunSpan,
+    /// START of the run, until it is committed.
+    start: Option<(String, Vec<u8>)>,
     total: RunTotal,
     /// Records and bytes of the open transaction, and when it began.
     open: (u64, u64),
@@ -78,10 +82,8 @@ impl RunSender {
             buffer_bytes: 16 << 20,
             batch_bytes: 256 << 10,
         };
-        let mut job = Job::new(&plan.namespace, &plan.pipeline);
-        job.facets.set(&JobType::pipeline(ProcessingType::Batch));
         let run = id.to_string();
-        let span = RunSpan::start(&plan.pipeline, &plan.topic, &run, plan.trace.as_deref());
+        let span = RunSpan::start(&plan.job.name, &plan.topic, &run, plan.trace.as_deref());
         let mut headers = HeaderBytes::default();
         headers.push(RUN_HEADER, Some(run.as_bytes()));
         let mut traced = headers.clone();
@@ -92,11 +94,12 @@ impl RunSender {
             id,
             topic: plan.topic.clone(),
             lineage: lineage.clone(),
-            job,
+            job: plan.job.clone(),
             producer: TransactionalProducer::connect(broker, None, options)?,
             headers,
             traced,
             span,
+            start: None,
             total: RunTotal { topic: plan.topic.to_string(), records: 0, bytes: 0 },
             open: (0, 0),
             begun: Instant::now(),
@@ -111,7 +114,11 @@ impl RunSender {
         self.begun = Instant::now();
         let mut run = self.run();
         run.facets.set(&plan.graph);
-        self.tell(EventType::Start, run)?;
+        run.facets.set(&NominalTime { start: plan.started, end: None });
+        let event = RunEvent::new(EventType::Start, plan.started, run, self.job.clone());
+        let start = (event.key(), event.to_json());
+        self.send_event(&start.0, &start.1)?;
+        self.start = Some(start);
         for (key, value) in &plan.starts {
             self.send_event(key, value)?;
         }
@@ -178,6 +185,7 @@ impl RunSender {
 
     fn commit(&mut self) -> Result<(), BrokerError> {
         self.producer.commit(&[])?;
+        self.start = None;
         self.open = (0, 0);
         self.begun = Instant::now();
         Ok(())
@@ -219,15 +227,22 @@ impl RunSender {
         RunEnded { pipeline: &self.job.name, outcome, took: self.started.elapsed() }.emit();
     }
 
-    /// Takes the open transaction back, and says that the run is aborted: what
-    /// was committed of it goes its way.
+    /// Takes the open transaction back, and says that the run is aborted, and how
+    /// many records were committed of it: these go their way.
     pub fn abort(&mut self, error: &str) {
         self.span.fail(error);
+        self.total.records -= self.open.0;
+        self.total.bytes -= self.open.1;
+        self.open = (0, 0);
         let mut run = self.run();
+        run.facets.set(&self.total);
         run.facets.set(&ErrorMessage::new(error));
         let mut told = || -> Result<(), BrokerError> {
             self.producer.abort()?;
             self.producer.begin()?;
+            if let Some((key, value)) = self.start.take() {
+                self.send_event(&key, &value)?;
+            }
             self.tell(EventType::Abort, run.clone())?;
             self.commit()
         };

@@ -48,7 +48,10 @@ impl StreamingRun {
     /// Takes an event in. Several replicas may each close their part of a run
     /// that died, so counts are replaced by partition and not as a whole.
     pub(super) fn fold(&mut self, event: LineageEvent) {
-        if let Some(state) = RunState::after(event.event_type) {
+        // Where several replicas close their parts of it, the first end counts.
+        if let Some(state) = RunState::after(event.event_type)
+            && !self.state.is_ended()
+        {
             self.state = state;
             self.ended = state.is_ended().then_some(event.event_time);
         }

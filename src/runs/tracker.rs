@@ -7,7 +7,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Runs, close::close};
+use super::{
+    Runs,
+    close::{close, close_pipeline},
+};
 use crate::{
     broker::{Broker, BrokerError, Reader, StartAt},
     record::{Recovery, Topic},
@@ -19,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How long one who follows a single run waits for others to write its end.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Longest that the last events are read for.
+const LAST: Duration = Duration::from_secs(10);
 
 /// Why a tracker cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +83,13 @@ impl Tracker {
         if !read_on(&mut self.reader, &mut self.runs, LOOK)? {
             return Ok(());
         }
+        if only.is_none() {
+            for run in self.runs.abandoned() {
+                let (broker, topic) = (&self.broker, &self.topic);
+                let closed = close_pipeline(broker, topic, run, &mut self.runs, &mut self.reader);
+                self.settle(run, closed)?;
+            }
+        }
         for run in self.runs.take_due() {
             if only.is_some_and(|only| only != run) {
                 continue;
@@ -86,21 +99,26 @@ impl Tracker {
                 continue;
             }
             let closed = close(&self.broker, &self.topic, run, &mut self.runs, &mut self.reader);
-            match closed {
-                Ok(()) => {}
-                // Another tracker may be at it; its end will be read, or this comes again.
-                Err(TrackerError::Broker(error)) if error.recovery() != Recovery::Stop => {
-                    tracing::debug!(%run, error = &error as &dyn std::error::Error, "not closed yet");
-                    self.runs.mark_changed(run);
-                    thread::sleep(LOOK);
-                }
-                Err(error) => return Err(error),
-            }
+            self.settle(run, closed)?;
         }
         Ok(())
     }
 
-    /// Follows until shutdown; what fails is tried again.
+    /// Another tracker may be at it; its end will be read, or this comes again.
+    fn settle(&mut self, run: Uuid, closed: Result<(), TrackerError>) -> Result<(), TrackerError> {
+        match closed {
+            Err(TrackerError::Broker(error)) if error.recovery() != Recovery::Stop => {
+                tracing::debug!(%run, error = &error as &dyn std::error::Error, "not closed yet");
+                self.runs.mark_changed(run);
+                thread::sleep(LOOK);
+                Ok(())
+            }
+            closed => closed,
+        }
+    }
+
+    /// Follows until shutdown, and at last ends what the last events call for; what
+    /// fails is tried again.
     pub fn run(mut self, shutdown: &Shutdown) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         while !shutdown.is_cancelled() {
@@ -112,6 +130,11 @@ impl Tracker {
                     thread::sleep(backoff.next_wait());
                 }
             }
+        }
+        // Where it fails, the next tracker to come ends them.
+        if let Err(error) = self.read_on(LAST).and_then(|()| self.follow(None)) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "the run tracker did not read the last events");
         }
     }
 }
@@ -128,9 +151,7 @@ pub(super) fn read_on(
     let mut wait = wait;
     for _ in 0..BATCH {
         let Some(block) = reader.next(wait)? else { return Ok(true) };
-        for record in block.iter() {
-            runs.fold(record.value().unwrap_or_default());
-        }
+        runs.fold_block(&block);
         wait = Duration::ZERO;
     }
     Ok(false)

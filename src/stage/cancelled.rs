@@ -1,4 +1,4 @@
-//! Bounded runs that somebody cancelled, as the lineage topic tells of them.
+//! Bounded runs that were cancelled or have failed, as the lineage topic tells of them.
 //!
 //! A stage drops the records of such a run and counts them as filtered. When it
 //! hears of the cancelling does not matter to the books: each record is worked on
@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -33,6 +33,9 @@ const BACK: Duration = Duration::from_hours(24);
 /// How long one look into the topic waits for a record.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Longest that a stage waits at its start until all earlier ones are heard of.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
 /// The cancelled runs; cheap to clone, and all clones see the same.
 #[derive(Debug, Clone, Default)]
 pub struct CancelledRuns {
@@ -43,6 +46,8 @@ pub struct CancelledRuns {
 struct Shared {
     /// Asked for each block, so that without a cancelled run nothing is locked.
     any: AtomicBool,
+    /// The topic is not read to its end yet.
+    is_behind: AtomicBool,
     runs: RwLock<BTreeSet<Uuid>>,
 }
 
@@ -76,6 +81,7 @@ impl CancelledRuns {
     ) -> std::io::Result<()> {
         let (cancelled, broker, topic) = (self.clone(), broker.clone(), topic.clone());
         let stop = shutdown.clone();
+        self.shared.is_behind.store(true, Ordering::Release);
         spawn_guarded("cancelled-runs", shutdown, move || cancelled.run(&broker, &topic, &stop))
             .map(|_| ())
     }
@@ -95,12 +101,28 @@ impl CancelledRuns {
         let from = Timestamp::now().as_millisecond() - BACK.as_millis() as i64;
         let mut reader = Reader::open(broker, topic, StartAt::Time(from))?;
         while !shutdown.is_cancelled() {
-            let Some(block) = reader.next(LOOK)? else { continue };
-            for record in block.iter() {
-                self.hear(record.value().unwrap_or_default());
+            if let Some(block) = reader.next(LOOK)? {
+                for record in block.iter() {
+                    self.hear(record.value().unwrap_or_default());
+                }
+            }
+            if reader.is_at_end() {
+                self.shared.is_behind.store(false, Ordering::Release);
             }
         }
         Ok(())
+    }
+
+    /// Waits, within bounds, until all runs that were cancelled before are heard of: a
+    /// stage that stopped at a record of such a run would stop at it again.
+    pub(super) fn wait_until_heard(&self, shutdown: &Shutdown) {
+        let deadline = Instant::now() + CATCH_UP;
+        while self.shared.is_behind.load(Ordering::Acquire)
+            && Instant::now() < deadline
+            && !shutdown.is_cancelled()
+        {
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Takes in what a lineage record tells of a cancelled run, if it does.

@@ -15,7 +15,10 @@ use uuid::Uuid;
 
 use super::{
     Account, DeadShare, Processed, RunBooks, StageError, StageEvents, TaskStatus,
-    dead_share::Window, process::DeadRecord, told::Told,
+    dead_share::Window,
+    holding::{Committed, Holding},
+    process::DeadRecord,
+    told::Told,
 };
 use crate::{
     broker::{CommittedOffset, OffsetCommit, OutRecord, Produce},
@@ -48,6 +51,8 @@ pub struct Deliverer<P> {
     holdings: BTreeMap<i32, Holding>,
     /// What the open transaction holds of bounded runs.
     runs: BTreeMap<Uuid, RunBooks>,
+    /// The bounded runs of which it is told in the open transaction.
+    runs_told: BTreeSet<Uuid>,
     told: Told,
     /// Partitions that were forgotten and not assigned anew, and whose committed
     /// accounts name the run: whoever takes one of them over closes it, unless it
@@ -65,41 +70,6 @@ pub struct Deliverer<P> {
 /// are gone by then, reading begins at the first that is left.
 const BEGINNING: i64 = 0;
 
-/// The account and the offset of a partition, as they are committed.
-type Committed = (Account, i64);
-
-/// A partition that the task owns.
-#[derive(Debug, Clone)]
-struct Holding {
-    account: Account,
-    /// The offset to commit.
-    next_offset: i64,
-    /// The two above as they are committed: what a failure goes back to.
-    committed: Committed,
-    /// Not yet committed as it stands here.
-    changed: bool,
-    /// The committed account names the run.
-    claimed: bool,
-}
-
-impl Holding {
-    fn new(account: Account, next_offset: i64, claimed: bool) -> Self {
-        let committed = (account, next_offset);
-        Self { account, next_offset, committed, changed: !claimed, claimed }
-    }
-
-    fn settle(&mut self) {
-        self.committed = (self.account, self.next_offset);
-        self.claimed = self.account.run.is_some();
-        self.changed = false;
-    }
-
-    fn restore(&mut self) {
-        (self.account, self.next_offset) = self.committed;
-        self.changed = false;
-    }
-}
-
 impl<P: Produce> Deliverer<P> {
     pub fn new(producer: P, options: DelivererOptions) -> Self {
         let told = Told::new(options.telemetry.clone());
@@ -108,6 +78,7 @@ impl<P: Produce> Deliverer<P> {
             options,
             holdings: BTreeMap::new(),
             runs: BTreeMap::new(),
+            runs_told: BTreeSet::new(),
             told,
             forgotten: BTreeMap::new(),
             open: None,
@@ -254,10 +225,7 @@ impl<P: Produce> Deliverer<P> {
             let event = self.options.events.progress(EventType::Running, &counts, None, now);
             self.send_event(event, now)?;
         }
-        for (run, books) in mem::take(&mut self.runs) {
-            let event = self.options.events.bounded(EventType::Running, run, &books, None);
-            self.send_event_of(event, self.told.trace(run), now)?;
-        }
+        self.send_deltas(now)?;
         let offsets = self.offsets();
         if self.open.is_none() && offsets.is_empty() {
             return Ok(());
@@ -269,9 +237,21 @@ impl<P: Produce> Deliverer<P> {
         let expectations = self.options.events.expectations();
         self.told.committed(self.open.take().unwrap_or(now), begun.elapsed(), expectations);
         self.holdings.values_mut().for_each(Holding::settle);
+        self.runs_told.clear();
         self.committed = Some(now);
         self.options.events.committed();
         self.options.status.committed(now.elapsed());
+        Ok(())
+    }
+
+    /// What the open transaction adds to the books of each bounded run.
+    fn send_deltas(&mut self, now: Instant) -> Result<(), StageError> {
+        for (run, books) in mem::take(&mut self.runs) {
+            let counts = self.run_counts();
+            let event = self.options.events.delta(run, &books, None, &counts, now);
+            self.runs_told.insert(run);
+            self.send_event_of(event, self.told.trace(run), now)?;
+        }
         Ok(())
     }
 
@@ -330,6 +310,8 @@ impl<P: Produce> Deliverer<P> {
 
     /// Ends the run: the terminal event and the last offsets in one transaction.
     pub fn finish(&mut self, now: Instant) -> Result<(), StageError> {
+        // Nothing may follow the end of the run.
+        self.send_deltas(now)?;
         if self.options.events.is_started() && self.forgotten.is_empty() {
             let counts = self.run_counts();
             let event = self.options.events.progress(EventType::Complete, &counts, None, now);
@@ -352,20 +334,32 @@ impl<P: Produce> Deliverer<P> {
         // the same id ends it, or the failure could not be told.
         self.producer.abort().or_else(|_| self.producer.rebuild())?;
         self.taken_back();
-        let mut failed: BTreeSet<Uuid> = mem::take(&mut self.runs).into_keys().collect();
+        let mut failed = mem::take(&mut self.runs_told);
+        failed.extend(mem::take(&mut self.runs).into_keys());
         failed.extend(runs);
-        for run in failed {
-            let books = RunBooks::default();
-            let event = self.options.events.bounded(EventType::Fail, run, &books, Some(error));
-            self.send_event(event, now)?;
-        }
         self.holdings.values_mut().for_each(Holding::restore);
+        // What was not committed as this run's own is still another's, to be closed
+        // by the replica that takes it over next.
+        self.holdings.retain(|_, holding| holding.claimed);
         self.options.events.aborted();
         self.options.status.failed(error);
-        if !self.options.events.is_started() || !self.forgotten.is_empty() {
-            return self.commit(now);
+        if !self.forgotten.is_empty() {
+            // Others close the run, so the failure is told by one of its own.
+            self.options.events.renew();
         }
-        let counts = self.run_counts();
+        if !self.options.events.is_started() {
+            if failed.is_empty() {
+                return Ok(());
+            }
+            let event = self.options.events.start(now);
+            self.send_event(event, now)?;
+        }
+        let counts = self.own_counts();
+        for run in failed {
+            let books = RunBooks::default();
+            let event = self.options.events.delta(run, &books, Some(error), &counts, now);
+            self.send_event(event, now)?;
+        }
         let event = self.options.events.progress(EventType::Fail, &counts, Some(error), now);
         self.send_event(event, now)?;
         let partitions: Vec<i32> = self.holdings.keys().copied().collect();
@@ -409,12 +403,19 @@ impl<P: Produce> Deliverer<P> {
         let claimed = mem::take(&mut self.holdings).into_iter().filter(|(_, held)| held.claimed);
         self.forgotten.extend(claimed.map(|(at, held)| (at, is_aborted.then_some(held.committed))));
         self.runs.clear();
+        self.runs_told.clear();
         self.window = Window::default();
         self.options.events.aborted();
         self.options.status.aborted();
     }
 
-    /// What the run did of the partitions that it holds, or is to be assigned anew.
+    /// What the run did of the partitions that it holds.
+    fn own_counts(&self) -> Vec<(i32, Counts)> {
+        let held = self.holdings.iter();
+        held.map(|(partition, holding)| (*partition, holding.account.of_run())).collect()
+    }
+
+    /// The same, and of those that it is to be assigned anew.
     fn run_counts(&self) -> Vec<(i32, Counts)> {
         let held = self.holdings.iter().map(|(partition, holding)| (partition, &holding.account));
         let forgotten = self.forgotten.iter();

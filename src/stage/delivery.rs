@@ -1,7 +1,10 @@
 //! The delivery thread: commands in, transactions out, and what to do when one fails.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -40,6 +43,8 @@ pub(super) struct Delivery<P> {
     epoch: u64,
     /// Commands of epochs up to this one are dropped: their transaction failed.
     failed: Option<u64>,
+    /// Commands are not answered any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl<P: Produce> Delivery<P> {
@@ -61,11 +66,19 @@ impl<P: Produce> Delivery<P> {
             drain_timeout: config.drain_timeout,
             epoch: 0,
             failed: None,
+            ended: Arc::default(),
         }
+    }
+
+    /// Set once it answers no more commands.
+    pub(super) fn ended_by(mut self, ended: Arc<AtomicBool>) -> Self {
+        self.ended = ended;
+        self
     }
 
     pub(super) fn run(mut self) {
         while let Ok(Outcome::Goes) = self.step() {}
+        self.ended.store(true, Ordering::Release);
     }
 
     /// One command, or what is due. `Err` once the end has been told.

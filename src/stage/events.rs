@@ -25,7 +25,7 @@ use crate::{
         RunEvent,
         facets::{
             Assertion, DataQualityAssertions, ErrorMessage, Facets, InputStatistics, JobType,
-            OfRun, OutputStatistics, Parent, ParentJob, ParentRef, ProcessingEngine,
+            NominalTime, OfRun, OutputStatistics, Parent, ParentJob, ParentRef, ProcessingEngine,
         },
         ids,
     },
@@ -51,6 +51,7 @@ pub struct EventOptions {
     pub datasets: String,
     pub running_interval: Duration,
     pub strip_literals: bool,
+    /// `None`: the stage runs alone, and there is no run of its pipeline.
     pub parent: Option<ParentRun>,
     /// The replica's name, with the task's number where it runs several.
     pub replica: String,
@@ -103,6 +104,8 @@ pub struct StageEvents {
     pipeline: String,
     from: Topic,
     run: Uuid,
+    /// When the run began, once it has.
+    began: Option<Timestamp>,
     started: Started,
     running_due: Option<Instant>,
     run_facets: Facets<OfRun>,
@@ -131,6 +134,7 @@ impl StageEvents {
             pipeline: plan.pipeline.clone(),
             from: plan.from.name.as_str().into(),
             run: ids::new_run(),
+            began: None,
             started: Started::No,
             running_due: None,
             run_facets: run_facets(&options),
@@ -160,6 +164,7 @@ impl StageEvents {
             return None;
         }
         self.started = Started::Sent;
+        self.began.get_or_insert_with(Timestamp::now);
         let event = self.event(EventType::Start, self.run, &BTreeMap::new(), None);
         self.running_due = Some(now + self.options.running_interval);
         self.record(event)
@@ -187,11 +192,44 @@ impl StageEvents {
         error: Option<&StageError>,
         now: Instant,
     ) -> Option<LineageRecord> {
+        let event = self.progress_event(kind, held, error);
+        self.running_due = (!kind.is_terminal()).then(|| now + self.options.running_interval);
+        self.record(event)
+    }
+
+    fn progress_event(
+        &self,
+        kind: EventType,
+        held: &[(i32, Counts)],
+        error: Option<&StageError>,
+    ) -> RunEvent {
         let mut counts = self.kept.clone();
         counts.extend(held.iter().copied());
         let mut event = self.event(kind, self.run, &counts, error.map(chain).as_deref());
         self.add_columns(&mut event);
-        self.running_due = (!kind.is_terminal()).then(|| now + self.options.running_interval);
+        event
+    }
+
+    /// A RUNNING event with what a transaction adds to the books of the bounded run
+    /// `run`, or why the stage stopped at a record of it.
+    pub fn delta(
+        &mut self,
+        run: Uuid,
+        books: &RunBooks,
+        failure: Option<&StageError>,
+        held: &[(i32, Counts)],
+        now: Instant,
+    ) -> Option<LineageRecord> {
+        let unmet = self.expectations.iter().zip(&books.unmet).filter(|(_, unmet)| **unmet > 0);
+        let unmet = unmet.map(|((name, _), unmet)| (name.clone(), *unmet)).collect();
+        let by_partition = self.by_partition(&books.counts);
+        let delta = Delta {
+            failure: failure.map(chain),
+            ..Delta::new(run, &self.options.replica, by_partition, unmet)
+        };
+        let mut event = self.progress_event(EventType::Running, held, None);
+        event.run.facets.set(&delta);
+        self.running_due = Some(now + self.options.running_interval);
         self.record(event)
     }
 
@@ -257,6 +295,7 @@ impl StageEvents {
     /// Others have ended this run: a new one begins with the next partitions.
     pub fn renew(&mut self) {
         self.run = ids::new_run();
+        self.began = None;
         self.started = Started::No;
         self.running_due = None;
         self.kept.clear();
@@ -273,7 +312,11 @@ impl StageEvents {
     ) -> RunEvent {
         let balance = Balance::new(&self.options.replica, self.by_partition(counts));
         let total = balance.counts;
+        let is_own = run == self.run;
         let mut run = Run { id: run, facets: self.run_facets.clone() };
+        if let Some(start) = self.began.filter(|_| is_own) {
+            run.facets.set(&NominalTime { start, end: None });
+        }
         run.facets.set(&balance);
         if let Some(error) = error {
             run.facets.set(&ErrorMessage::new(error));
@@ -286,32 +329,17 @@ impl StageEvents {
         event
     }
 
-    /// An event of this stage's part in the bounded run `run`: its start, what a
-    /// transaction adds to its books, or why it failed.
-    pub fn bounded(
-        &self,
-        kind: EventType,
-        run: Uuid,
-        books: &RunBooks,
-        error: Option<&StageError>,
-    ) -> Option<LineageRecord> {
+    /// START of this stage's part in the bounded run `run`. Its end repeats it.
+    pub fn part_start(&self, run: Uuid) -> Option<LineageRecord> {
         let parent =
             ParentJob { namespace: self.job.namespace.clone(), name: self.pipeline.clone() };
         let mut part = Run::new(ids::stage_run(run, &self.job.name));
         part.facets.set(&ProcessingEngine::default());
         part.facets.set(&Parent::root(ParentRef::new(run, parent)));
-        let unmet = self.expectations.iter().zip(&books.unmet).filter(|(_, unmet)| **unmet > 0);
-        let unmet = unmet.map(|((name, _), unmet)| (name.clone(), *unmet)).collect();
-        let delta = Delta::new(&self.options.replica, self.by_partition(&books.counts), unmet);
-        part.facets.set(&delta);
-        if let Some(error) = error {
-            part.facets.set(&ErrorMessage::new(chain(error)));
-        }
-        let mut event = self.between(kind, part, self.bounded_job.clone(), delta.counts);
-        // What failed counted nothing, and would say that all was met.
-        if error.is_none() {
-            self.add_assertions(&mut event, books.unmet.iter().copied());
-        }
+        part.facets.set(&NominalTime { start: Timestamp::now(), end: None });
+        let job = self.bounded_job.clone();
+        let mut event = self.between(EventType::Start, part, job, Counts::default());
+        self.add_assertions(&mut event, iter::empty());
         self.record(event)
     }
 

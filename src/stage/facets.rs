@@ -11,12 +11,12 @@ use crate::{
         InputDataset, Job, OutputDataset,
         facets::{
             self, DataSource, Documentation, JobType, OfRun, Ownership, Parent, ParentJob,
-            ParentRef, ProcessingEngine, SchemaField, SourceCodeLocation, Sql, Subtype, Tag, Tags,
-            TransformationType,
+            ParentRef, ProcessingEngine, ProcessingType, SchemaField, SourceCodeLocation, Sql,
+            Subtype, Tag, Tags, TransformationType,
         },
         naming::job_name,
     },
-    pipeline::{GitLocation, StagePlan, TopicPlan},
+    pipeline::{GitLocation, PipelinePlan, StagePlan, TopicPlan},
     transform::{Source, strip_literals},
 };
 
@@ -40,13 +40,32 @@ pub(super) fn job(plan: &StagePlan, options: &EventOptions, job_type: &JobType) 
         let sql = if options.strip_literals { strip_literals(sql) } else { sql.clone() };
         job.facets.set(&Sql::new(sql));
     }
-    if let Some(description) = &plan.description {
+    let StagePlan { description, owner, version, source, .. } = plan;
+    describe_job(&mut job, [description, owner, version], source.as_ref());
+    job
+}
+
+/// The job of a pipeline: the parent of its stages.
+pub fn pipeline_job(plan: &PipelinePlan, processing: ProcessingType) -> Job {
+    let mut job = Job::new(&plan.namespace, &plan.name);
+    job.facets.set(&JobType::pipeline(processing));
+    let PipelinePlan { description, owner, version, source, .. } = plan;
+    describe_job(&mut job, [description, owner, version], source.as_ref());
+    job
+}
+
+fn describe_job(
+    job: &mut Job,
+    [description, owner, version]: [&Option<String>; 3],
+    source: Option<&GitLocation>,
+) {
+    if let Some(description) = description {
         job.facets.set(&Documentation::new(description));
     }
-    if let Some(owner) = &plan.owner {
+    if let Some(owner) = owner {
         job.facets.set(&Ownership::of(owner));
     }
-    if let Some(version) = &plan.version {
+    if let Some(version) = version {
         let tag = Tag {
             key: "version".to_owned(),
             value: version.clone(),
@@ -54,10 +73,9 @@ pub(super) fn job(plan: &StagePlan, options: &EventOptions, job_type: &JobType) 
         };
         job.facets.set(&Tags { tags: vec![tag] });
     }
-    if let Some(source) = &plan.source {
+    if let Some(source) = source {
         job.facets.set(&source_code(source));
     }
-    job
 }
 
 fn source_code(source: &GitLocation) -> SourceCodeLocation {
@@ -74,7 +92,7 @@ fn source_code(source: &GitLocation) -> SourceCodeLocation {
 
 pub(super) fn input(plan: &StagePlan, namespace: &str) -> InputDataset {
     let mut input = InputDataset::new(namespace, &plan.from.name);
-    input.facets.set(&schema(&plan.from.schema));
+    input.facets.set(&schema(&plan.from.schema, &plan.from));
     input.facets.set(&DataSource::kafka(namespace));
     describe(&plan.from, &mut input.facets);
     input
@@ -82,7 +100,7 @@ pub(super) fn input(plan: &StagePlan, namespace: &str) -> InputDataset {
 
 pub(super) fn output(plan: &StagePlan, namespace: &str) -> OutputDataset {
     let mut output = OutputDataset::new(namespace, &plan.to.name);
-    output.facets.set(&schema(plan.plan.value_schema()));
+    output.facets.set(&schema(plan.plan.value_schema(), &plan.to));
     output.facets.set(&DataSource::kafka(namespace));
     output.facets.set(&column_lineage(plan, namespace));
     describe(&plan.to, &mut output.facets);
@@ -98,8 +116,12 @@ fn describe(topic: &TopicPlan, facets: &mut facets::Facets<facets::OfDataset>) {
     }
 }
 
-fn schema(schema: &Schema) -> facets::Schema {
-    facets::Schema::new(schema.fields().iter().map(|field| schema_field(field)).collect())
+fn schema(schema: &Schema, topic: &TopicPlan) -> facets::Schema {
+    let fields = schema.fields().iter().map(|field| SchemaField {
+        description: topic.descriptions.get(field.name()).cloned(),
+        ..schema_field(field)
+    });
+    facets::Schema::new(fields.collect())
 }
 
 fn schema_field(field: &Field) -> SchemaField {

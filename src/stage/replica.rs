@@ -80,7 +80,9 @@ impl Replica {
             let stop = shutdown.clone();
             let handle = spawn_guarded(format!("{}-{task}", plan.stage), shutdown, move || {
                 let outcome = seat.run(&group_of(&seat.plan));
-                if outcome.is_err() {
+                if let Err(error) = &outcome {
+                    let error: &dyn std::error::Error = error;
+                    tracing::error!(stage = seat.plan.id(), error, "the stage has stopped");
                     stop.cancel();
                 }
                 outcome
@@ -144,6 +146,7 @@ impl Seat {
             Format::Arrow => self.broker.partitions(&self.plan.to.name.as_str().into())?,
         };
         let processor = processor(&self.plan, partitions)?;
+        self.options.cancelled.wait_until_heard(&self.shutdown);
         let parts = task::TaskParts {
             broker: self.broker.clone(),
             group: group.to_owned(),

@@ -7,7 +7,10 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     mem,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -129,6 +132,7 @@ pub(super) fn run<P: Produce + Send + 'static>(
         parts;
     let (commands, inbox) = bounded(QUEUE);
     let (outbox, notices) = bounded(NOTICES);
+    let delivery_ended = Arc::<AtomicBool>::default();
     let consumer = GroupConsumer::join(
         &broker,
         GroupOptions {
@@ -142,11 +146,16 @@ pub(super) fn run<P: Produce + Send + 'static>(
             } else {
                 FETCH_BYTES
             },
-            on_revoke: revoke_hook(commands.clone(), config.session_timeout / 2),
+            on_revoke: revoke_hook(
+                commands.clone(),
+                config.session_timeout / 2,
+                Arc::clone(&delivery_ended),
+            ),
         },
     )?;
     let deliverer = connect(&consumer)?;
-    let delivery = Delivery::new(deliverer, inbox, outbox, &config, &status, &shutdown);
+    let delivery = Delivery::new(deliverer, inbox, outbox, &config, &status, &shutdown)
+        .ended_by(delivery_ended);
     let delivery = spawn_guarded("delivery", &shutdown, move || delivery.run())
         .map_err(|source| StageError::Thread { source })?;
     let mut task = Task {
@@ -181,7 +190,11 @@ pub(super) fn run<P: Produce + Send + 'static>(
 /// Runs inside the consumer's poll, on the task thread. Where the group moves on
 /// while a transaction is committed, that one fails; once it is aborted, the
 /// partitions are handed over as they stood before it.
-fn revoke_hook(commands: Sender<Command>, patience: Duration) -> RevokeHook {
+fn revoke_hook(
+    commands: Sender<Command>,
+    patience: Duration,
+    delivery_ended: Arc<AtomicBool>,
+) -> RevokeHook {
     Box::new(move |revocation| {
         tracing::debug!(?revocation, "partitions revoked");
         let Revocation::Asked(partitions) = revocation else { return false };
@@ -190,9 +203,26 @@ fn revoke_hook(commands: Sender<Command>, patience: Duration) -> RevokeHook {
             let (settled, answer) = bounded(1);
             let command = Command::Revoke { partitions: partitions.to_vec(), settled };
             commands.send_deadline(command, deadline).is_ok()
-                && answer.recv_deadline(deadline).unwrap_or(false)
+                && wait_for_answer(&answer, deadline, &delivery_ended)
         })
     })
+}
+
+/// A command that is queued while the delivery thread ends is never dropped, so its
+/// end has to be looked for.
+fn wait_for_answer(answer: &Receiver<bool>, deadline: Instant, ended: &AtomicBool) -> bool {
+    loop {
+        let look = (Instant::now() + IDLE).min(deadline);
+        match answer.recv_deadline(look) {
+            Ok(is_settled) => return is_settled,
+            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => {
+                if ended.load(Ordering::Acquire) || Instant::now() >= deadline {
+                    return false;
+                }
+            }
+        }
+    }
 }
 
 /// The task thread.
@@ -426,5 +456,30 @@ impl Task {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As where a stage stops of a record and leaves its group at once.
+    #[test]
+    fn partitions_are_not_waited_for_once_the_delivery_thread_has_ended() {
+        let (commands, inbox) = bounded(QUEUE);
+        let ended = Arc::<AtomicBool>::default();
+        let hook = revoke_hook(commands, Duration::from_mins(1), Arc::clone(&ended));
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            // It ends with the command in its queue.
+            scope.spawn(|| {
+                while inbox.is_empty() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                ended.store(true, Ordering::Release);
+            });
+            assert!(!hook(Revocation::Asked(&[0])));
+        });
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 }

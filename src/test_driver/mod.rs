@@ -39,17 +39,16 @@ use std::{
 };
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use self::{
     memory::Memory,
     seat::{Seat, SeatParts},
 };
 use crate::{
-    lineage::{Counts, LineageConfig, ids, naming::job_name},
-    pipeline::{Options, Project, ProjectPlan, StagePlan, check},
+    lineage::{Counts, LineageConfig, naming::job_name},
+    pipeline::{Options, Project, ProjectPlan, check},
     record::Topic,
-    stage::{Account, EventOptions, ParentRun, SqlLiterals, StageConfig, StageError, TaskSnapshot},
+    stage::{Account, EventOptions, SqlLiterals, StageConfig, StageError, TaskSnapshot},
     transform::{Functions, Transforms},
 };
 
@@ -141,7 +140,7 @@ impl TestDriver {
                 plan: plan.clone(),
                 memory: memory.clone(),
                 config: stage.clone(),
-                events: event_options(plan, options),
+                events: event_options(options),
             };
             let id = plan.id();
             let seat = Seat::start(parts, start).map_err(|source| DriverError::Stage {
@@ -369,20 +368,16 @@ fn make_topics(memory: &Memory, plan: &ProjectPlan, lineage: &LineageConfig) {
     memory.add_topic(&lineage.topic, 1);
 }
 
-fn event_options(plan: &StagePlan, options: &DriverOptions) -> EventOptions {
+fn event_options(options: &DriverOptions) -> EventOptions {
     let DriverOptions { stage, lineage, .. } = options;
-    let pipeline = format!("{DATASETS}/{}/{}", plan.namespace, plan.pipeline);
     EventOptions {
         enabled: lineage.enabled,
         topic: lineage.topic.as_str().into(),
         datasets: DATASETS.to_owned(),
         running_interval: lineage.running_interval,
         strip_literals: stage.sql_literals == SqlLiterals::Strip,
-        parent: Some(ParentRun {
-            run: ids::stage_run(Uuid::NAMESPACE_URL, &pipeline),
-            namespace: plan.namespace.clone(),
-            name: plan.pipeline.clone(),
-        }),
+        // As of stages that run alone.
+        parent: None,
         replica: "test".to_owned(),
     }
 }

@@ -6,10 +6,10 @@ use lineage_hub::{
     codec::arrow_ipc::{is_stream, rows_as_json},
     pipeline::Project,
     record::{RUN_HEADER, partition_of},
-    test_driver::{DriverOptions, NewRecord, TestDriver, TestRecord},
+    test_driver::{DriverOptions, NewRecord, TestRecord},
 };
 
-use super::value;
+use super::{TestDriver, value};
 
 const RUN: &str = "0190d5b2-7c00-7000-8000-000000000001";
 

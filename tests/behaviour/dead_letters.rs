@@ -1,8 +1,8 @@
 //! Bad records: alone, whole, with the reason, in the same transaction.
 
-use lineage_hub::test_driver::{DriverOptions, NewRecord, TestDriver};
+use lineage_hub::test_driver::{DriverOptions, NewRecord};
 
-use super::{STAGE, driver, project};
+use super::{STAGE, TestDriver, driver, project};
 
 const FIELDS: &str = "id: bigint not null, n: bigint, text: string";
 

@@ -1,8 +1,8 @@
 //! Expectations: what becomes of a row that fails one.
 
-use lineage_hub::test_driver::{DriverOptions, TestDriver};
+use lineage_hub::test_driver::DriverOptions;
 
-use super::{STAGE, project};
+use super::{STAGE, TestDriver, project};
 
 const VALUES: [&str; 4] = [r#"{"n":1}"#, r#"{"n":-2}"#, r#"{"n":3}"#, r#"{"n":null}"#];
 

@@ -118,18 +118,19 @@ fn a_streaming_run_says_this() {
 
 #[test]
 fn a_stages_part_in_a_bounded_run_says_this() {
-    let events = events();
+    let now = Instant::now();
+    let mut events = events();
+    let start = events.part_start(PARENT).unwrap();
+    insta::assert_json_snapshot!("bounded-start", golden(&start.value));
+    events.start(now).unwrap();
     let none = RunBooks::default();
     let counted = RunBooks { counts: BTreeMap::from([(3, counts())]), unmet: vec![1] };
     let failure = failure();
-    for (name, kind, books, error) in [
-        ("bounded-start", EventType::Start, &none, None),
-        ("bounded-running", EventType::Running, &counted, None),
-        ("bounded-complete", EventType::Complete, &counted, None),
-        ("bounded-fail", EventType::Fail, &none, Some(&failure)),
-        ("bounded-abort", EventType::Abort, &none, None),
-    ] {
-        let event = events.bounded(kind, PARENT, books, error).unwrap();
+    for (name, books, failure) in
+        [("bounded-delta", &counted, None), ("bounded-failure", &none, Some(&failure))]
+    {
+        let event = events.delta(PARENT, books, failure, &[(3, counts())], now).unwrap();
+        assert_eq!(event.key, events.run().to_string());
         insta::assert_json_snapshot!(name, golden(&event.value));
     }
 }

@@ -7,6 +7,9 @@
 
 mod arrow;
 mod dead_letters;
+mod driven;
+#[path = "../support/endings.rs"]
+mod endings;
 mod expectations;
 mod golden;
 mod limits;
@@ -22,9 +25,10 @@ mod spec;
 mod statistics;
 mod transactions;
 
+use driven::TestDriver;
 use lineage_hub::{
     pipeline::Project,
-    test_driver::{DriverOptions, NewRecord, TestDriver},
+    test_driver::{DriverOptions, NewRecord},
 };
 
 /// The stage that [`driver`] runs.

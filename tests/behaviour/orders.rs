@@ -3,8 +3,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use lineage_hub::test_driver::{NewRecord, TestDriver, TestRecord};
+use lineage_hub::test_driver::{NewRecord, TestRecord};
 use serde_json::Value;
+
+use super::TestDriver;
 
 const STAGES: [&str; 3] = ["orders/extract", "orders/transform", "orders/load"];
 

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use lineage_hub::test_driver::{Call, DriverOptions, Failure, NewRecord, TestDriver};
+use lineage_hub::test_driver::{Call, DriverOptions, Failure, NewRecord};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::project;
+use super::{TestDriver, project};
 
 const FIRST: &str = "p/s";
 const SECOND: &str = "p/t";

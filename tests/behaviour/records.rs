@@ -2,10 +2,10 @@
 
 use lineage_hub::{
     pipeline::Project,
-    test_driver::{DriverOptions, NewRecord, TestDriver, TestRecord},
+    test_driver::{DriverOptions, NewRecord, TestRecord},
 };
 
-use super::{STAGE, driver, project, value};
+use super::{STAGE, TestDriver, driver, project, value};
 
 #[test]
 fn a_tombstone_passes_as_a_tombstone_in_its_place() {

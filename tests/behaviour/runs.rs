@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use lineage_hub::{
-    lineage::ids,
     record::{REPLAY_HEADER, RUN_HEADER},
-    test_driver::{Call, Failure, NewRecord, TestDriver},
+    test_driver::{Call, Failure, NewRecord},
 };
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::{STAGE, driver, lineage, project};
+use super::{STAGE, TestDriver, driver, lineage, project};
 
 const RUN: &str = "0190d5b2-7c00-7000-8000-000000000001";
 const OTHER: &str = "0190d5b2-7c00-7000-8000-000000000002";
@@ -29,8 +27,7 @@ fn books(driver: &TestDriver) -> BTreeMap<String, [u64; 5]> {
     for event in driver.lineage() {
         let delta = &event["run"]["facets"]["lineageHub_delta"];
         if delta.is_object() {
-            let parent = &event["run"]["facets"]["parent"]["run"]["runId"];
-            let sums = books.entry(parent.as_str().unwrap().to_owned()).or_default();
+            let sums = books.entry(delta["run"].as_str().unwrap().to_owned()).or_default();
             let names = ["in", "mapped", "out", "filtered", "deadLettered"];
             for (sum, name) in sums.iter_mut().zip(names) {
                 *sum += delta[name].as_u64().unwrap();
@@ -59,14 +56,14 @@ fn each_run_has_its_own_books_and_plain_records_are_in_none() {
     assert_eq!(out, [run.clone(), None, other, run], "the run goes on with its records");
 
     let registry = lineage::schemas();
-    let run: Uuid = RUN.parse().unwrap();
-    let part = ids::stage_run(run, "p.s").to_string();
     let events = driver.lineage();
-    let parts: Vec<&Value> = events.iter().filter(|event| event["run"]["runId"] == part).collect();
-    assert_eq!(parts.len(), 2, "one in each transaction that holds records of the run");
-    for event in parts {
+    let of_run = |event: &&Value| event["run"]["facets"]["lineageHub_delta"]["run"] == RUN;
+    let deltas: Vec<&Value> = events.iter().filter(of_run).collect();
+    assert_eq!(deltas.len(), 2, "one in each transaction that holds records of the run");
+    for event in deltas {
         lineage::assert_valid(&registry, event);
-        assert_eq!(event["job"]["facets"]["jobType"]["processingType"], "BATCH");
+        assert_eq!(event["eventType"], "RUNNING");
+        assert_eq!(event["run"]["runId"], events[0]["run"]["runId"], "it is of the replica's run");
         assert_eq!(event["outputs"][0]["name"], "out");
     }
 }
@@ -109,13 +106,42 @@ fn a_stage_that_stops_of_a_record_fails_the_run_of_that_record_alone() {
     let events = driver.lineage();
     let failed: Vec<&Value> = events
         .iter()
-        .filter(|event| event["eventType"] == "FAIL")
-        .filter(|event| event["run"]["facets"]["lineageHub_delta"].is_object())
+        .map(|event| &event["run"]["facets"]["lineageHub_delta"])
+        .filter(|delta| delta["failure"].is_string())
         .collect();
     assert_eq!(failed.len(), 1);
-    assert_eq!(failed[0]["run"]["facets"]["parent"]["run"]["runId"], RUN);
-    let message = failed[0]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap();
+    assert_eq!((&failed[0]["run"], &failed[0]["in"]), (&RUN.into(), &0.into()));
+    let message = failed[0]["failure"].as_str().unwrap();
     assert!(message.contains("fails the expectation `small`"), "{message}");
+}
+
+/// Its own run has not started by then, and the bounded run is to hear of it all the
+/// same.
+#[test]
+fn a_stage_whose_first_commit_is_refused_fails_the_run_of_its_records() {
+    let mut driver = driver("id: bigint not null", "SELECT id FROM input");
+    pipe(&mut driver, RUN, &[r#"{"id":1}"#]);
+    driver.fail_next(STAGE, Call::Commit, Failure::Refused);
+    driver.run_until_idle();
+    assert!(driver.failure(STAGE).is_some());
+    let kinds: Vec<_> = driver.lineage().iter().map(|event| event["eventType"].clone()).collect();
+    assert_eq!(kinds, ["START", "RUNNING", "FAIL"]);
+    assert!(driver.lineage()[1]["run"]["facets"]["lineageHub_delta"]["failure"].is_string());
+    driver.restart(STAGE);
+    driver.run_until_idle();
+    assert_eq!(books(&driver)[RUN], [1, 1, 1, 0, 0]);
+}
+
+/// The end of the replica's run comes behind what it adds to the books of others.
+#[test]
+fn a_clean_stop_with_records_under_way_tells_of_them_before_the_end() {
+    let mut driver = driver("id: bigint not null", "SELECT id FROM input");
+    pipe(&mut driver, RUN, &[r#"{"id":1}"#]);
+    driver.poll(STAGE);
+    driver.finish();
+    let kinds: Vec<_> = driver.lineage().iter().map(|event| event["eventType"].clone()).collect();
+    assert_eq!(kinds, ["START", "RUNNING", "COMPLETE"]);
+    assert_eq!(books(&driver)[RUN], [1, 1, 1, 0, 0]);
 }
 
 /// The rows that failed an expectation by run, as the deltas add them up.
@@ -123,7 +149,7 @@ fn unmet(driver: &TestDriver) -> BTreeMap<(String, String), u64> {
     let mut sums = BTreeMap::new();
     for event in driver.lineage() {
         let facets = &event["run"]["facets"];
-        let run = facets["parent"]["run"]["runId"].as_str().unwrap_or_default();
+        let run = facets["lineageHub_delta"]["run"].as_str().unwrap_or_default();
         for (name, unmet) in facets["lineageHub_delta"]["unmet"].as_object().into_iter().flatten() {
             *sums.entry((run.to_owned(), name.clone())).or_default() += unmet.as_u64().unwrap();
         }

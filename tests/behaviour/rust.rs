@@ -6,7 +6,7 @@ use std::path::Path;
 use lineage_hub::{
     pipeline::Project,
     record::RUN_HEADER,
-    test_driver::{DriverOptions, NewRecord, TestDriver},
+    test_driver::{DriverOptions, NewRecord},
     transform::{
         Input, Origin, Output, SchemaRef, Transform, TransformError,
         arrow::{array::UInt32Array, compute::take_record_batch},
@@ -14,7 +14,7 @@ use lineage_hub::{
 };
 use serde_json::Value;
 
-use super::{STAGE, lineage, project};
+use super::{STAGE, TestDriver, lineage, project};
 
 #[path = "../../examples/fraud_score/score.rs"]
 mod score;

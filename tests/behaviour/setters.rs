@@ -3,10 +3,10 @@
 use lineage_hub::{
     pipeline::Project,
     record::RUN_HEADER,
-    test_driver::{DriverOptions, NewRecord, TestDriver, TestRecord},
+    test_driver::{DriverOptions, NewRecord, TestRecord},
 };
 
-use super::{STAGE, driver, value};
+use super::{STAGE, TestDriver, driver, value};
 
 const FIELDS: &str = "id: bigint, name: string, at: timestamp";
 

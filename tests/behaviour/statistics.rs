@@ -1,11 +1,11 @@
 //! Column statistics in lineage: of the topics that ask for them, and of what is
 //! committed alone.
 
-use lineage_hub::test_driver::{Call, Failure, TestDriver};
+use lineage_hub::test_driver::{Call, Failure};
 use serde_json::{Value, json};
 
 use super::{
-    STAGE,
+    STAGE, TestDriver,
     lineage::{assert_valid, schemas},
 };
 

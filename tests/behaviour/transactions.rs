@@ -2,11 +2,11 @@
 
 use lineage_hub::{
     lineage::Counts,
-    test_driver::{Call, DriverOptions, Failure, NewRecord, TestDriver},
+    test_driver::{Call, DriverOptions, Failure, NewRecord},
 };
 use serde_json::Value;
 
-use super::{STAGE, driver, project, value};
+use super::{STAGE, TestDriver, driver, project, value};
 
 const GOOD: [&str; 2] = [r#"{"id":1}"#, r#"{"id":2}"#];
 const INPUT: [&str; 3] = [GOOD[0], "bad", GOOD[1]];

@@ -72,6 +72,7 @@ fn an_event_over_the_topics_limit_is_refused_and_takes_no_other_with_it() {
 #[test]
 fn a_record_over_the_topics_limit_is_refused_before_there_is_a_run() {
     let project = Project::with_topics("largerecord");
+    project.leaves_runs_open();
     let mut hub = api_alone(&project, &[]);
     let api = hub.api();
     let run = |records: Value| {
@@ -101,6 +102,7 @@ const KEYS: usize = 10;
 #[test]
 fn a_repeat_at_any_moment_sends_nothing_twice() {
     let project = Project::with_topics("repeat");
+    project.leaves_runs_open();
     let mut hub = api_alone(&project, &[]);
     let api = hub.api();
     let body = json!({ "pipeline": project.pipeline(), "records": [{ "order_id": "a" }] });

@@ -14,7 +14,7 @@ pub struct SchemaField {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// From 1 in the order of the fields; [`Schema::new`] fills it in.
-    ordinal_position: u32,
+    pub ordinal_position: u32,
     /// The fields of a struct, or of the structs of a list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Self>,

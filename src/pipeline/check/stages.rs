@@ -386,6 +386,7 @@ impl<'p> Stages<'p> {
             description: pipeline.description.clone(),
             owner: pipeline.owner.clone(),
             version: pipeline.version.clone(),
+            source: self.source(pipeline),
             stages: stages.remove(pipeline.name.place()).unwrap_or_default(),
             place: pipeline.name.place().clone(),
         });

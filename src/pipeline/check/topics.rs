@@ -95,6 +95,7 @@ impl<'p> Topics<'p> {
                 config: BTreeMap::new(),
                 compression: None,
                 schema,
+                descriptions: BTreeMap::new(),
                 column_statistics: false,
                 declared: false,
             },
@@ -115,15 +116,24 @@ fn plan(spec: &TopicSpec, schema: SchemaRef, partitions_default: i32) -> TopicPl
         config: spec.config.iter().cloned().collect(),
         compression: spec.compression.clone(),
         schema,
+        descriptions: descriptions(spec),
         column_statistics: spec.column_statistics,
         declared: true,
     }
 }
 
+fn descriptions(spec: &TopicSpec) -> BTreeMap<String, String> {
+    let fields = spec.fields.iter().flatten();
+    let described = fields.filter_map(|field| {
+        Some((field.name.as_str().to_owned(), field.description.as_ref()?.trim_end().to_owned()))
+    });
+    described.collect()
+}
+
 /// All types that do not read are reported; then there is no schema.
 fn read_schema(specs: &[FieldSpec], problems: &mut Problems) -> Option<SchemaRef> {
     let mut fields: Vec<Field> = Vec::with_capacity(specs.len());
-    for FieldSpec { name, type_text } in specs {
+    for FieldSpec { name, type_text, .. } in specs {
         match parse_field(name.as_str(), type_text.as_str()) {
             Ok(field) => fields.push(field),
             Err(error) => {

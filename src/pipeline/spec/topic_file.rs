@@ -7,7 +7,7 @@ use crate::{
     pipeline::{
         problem::{At, Problems},
         spec::{arrow_section, check_topic_name, owned, properties},
-        yaml::{self, Fields, Node, Text},
+        yaml::{self, Fields, Node, Text, Value},
     },
 };
 
@@ -62,6 +62,26 @@ pub struct FieldSpec {
     pub name: Text,
     /// As `codec::schema` reads it: `list<struct<sku: string, qty: int>> not null`.
     pub type_text: Text,
+    /// For people and for lineage.
+    pub description: Option<String>,
+}
+
+impl FieldSpec {
+    /// A type, or a map of `type` and `description`.
+    fn read(name: &Text, node: &Node, problems: &mut Problems) -> Option<Self> {
+        let (type_text, description) = if matches!(node.value, Value::Map(_)) {
+            let what = format!("field `{}`", name.as_str());
+            let mut fields = Fields::open(node, &what, problems)?;
+            let type_text = fields.required_text("type", &what, problems);
+            let description = owned(fields.text("description", problems));
+            fields.finish(problems);
+            (type_text, description)
+        } else {
+            let what = format!("the type of `{}`", name.as_str());
+            (yaml::scalar(node, &what, problems), None)
+        };
+        Some(Self { name: name.clone(), type_text: type_text?.clone(), description })
+    }
 }
 
 impl TopicSpec {
@@ -126,13 +146,8 @@ fn read_compression(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<
 
 fn read_fields(node: &Node, problems: &mut Problems) -> Vec<FieldSpec> {
     let entries = yaml::map(node, "`fields`", problems).unwrap_or_default();
-    let mut fields = Vec::with_capacity(entries.len());
-    for (name, node) in entries {
-        let what = format!("the type of `{}`", name.as_str());
-        if let Some(text) = yaml::scalar(node, &what, problems) {
-            fields.push(FieldSpec { name: name.clone(), type_text: text.clone() });
-        }
-    }
+    let fields = entries.iter().filter_map(|(name, node)| FieldSpec::read(name, node, problems));
+    let fields = fields.collect();
     if entries.is_empty() {
         problems.error(&node.place, "`fields` names no field; leave it out to infer the fields");
     }
@@ -178,6 +193,51 @@ mod tests {
         let fields = spec.fields.unwrap();
         assert_eq!(fields[1].type_text.as_str(), "list<struct<sku: string, qty: int>>");
         assert_eq!(fields[1].name.place().line, 11);
+    }
+
+    #[test]
+    fn a_field_may_be_described() {
+        let (spec, problems) = read(concat!(
+            "topic: raw.orders\nfields:\n",
+            "  id: { type: string not null, description: Number of the order }\n",
+            "  items:\n    type: list<struct<sku: string, qty: int>>\n    description: |\n      What was\n      ordered\n",
+            "  tags: { type: list<struct<a: int, b: int>>, description: x }\n",
+            "  status: string\n",
+        ));
+        assert_eq!(problems, [""; 0]);
+        let fields = spec.unwrap().fields.unwrap();
+        let described: Vec<_> = fields
+            .iter()
+            .map(|field| (field.type_text.as_str(), field.description.as_deref()))
+            .collect();
+        assert_eq!(
+            described,
+            [
+                ("string not null", Some("Number of the order")),
+                ("list<struct<sku: string, qty: int>>", Some("What was\nordered\n")),
+                ("list<struct<a: int, b: int>>", Some("x")),
+                ("string", None),
+            ]
+        );
+        assert_eq!((fields[0].type_text.place().line, fields[0].type_text.place().column), (3, 15));
+    }
+
+    #[test]
+    fn mistakes_of_a_described_field_have_their_places() {
+        let (_, problems) = read(concat!(
+            "topic: raw.orders\nfields:\n  id: { descripton: Number }\n",
+            "  place: { street: string, type: [int] }\n  n: [int]\n",
+        ));
+        assert_eq!(
+            problems,
+            [
+                "topics/raw.orders.yaml:3:7: field `id` needs `type`",
+                "topics/raw.orders.yaml:3:9: unknown key `descripton`; did you mean `description`?",
+                "topics/raw.orders.yaml:4:12: unknown key `street`; known here: description, type",
+                "topics/raw.orders.yaml:4:34: `type` must be a single value",
+                "topics/raw.orders.yaml:5:6: the type of `n` must be a single value",
+            ]
+        );
     }
 
     #[test]

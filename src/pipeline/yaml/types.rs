@@ -1,13 +1,17 @@
 //! Lets a type stand unquoted: `items: list<struct<sku: string, qty: int>>`.
 //!
 //! To YAML a colon and a space inside such a value begin a map where none may
-//! stand. So the space is hidden from the parser, and shown again in what it
-//! read; places stay as they are, for the stand-in is one character too.
+//! stand, and in `{ type: … }` a comma ends it. So both are hidden from the parser,
+//! and shown again in what it read; places stay as they are, for each stand-in is one
+//! character, too.
 
 use std::{borrow::Cow, ops::Range};
 
-/// Of the private use area: printable to YAML, and in nobody's file.
+/// Stands for a space. Of the private use area: printable to YAML, and in nobody's
+/// file.
 const HIDDEN: char = '\u{E0FE}';
+/// Stands for a comma.
+const HIDDEN_COMMA: char = '\u{E0FD}';
 
 /// Words that open a type with fields or entries.
 const OPENING: [&str; 3] = ["list<", "struct<", "map<"];
@@ -15,9 +19,10 @@ const OPENING: [&str; 3] = ["list<", "struct<", "map<"];
 /// Longest type without quotes, in bytes.
 pub(super) const UNQUOTED_MAX: usize = 1 << 20;
 
-/// Hides each space that follows a colon inside the angle brackets of a type.
+/// Hides each space that follows a colon, and each comma, inside the angle brackets
+/// of a type.
 pub(super) fn hide(source: &str) -> Cow<'_, str> {
-    if source.contains(HIDDEN) || !source.contains('<') {
+    if source.contains([HIDDEN, HIDDEN_COMMA]) || !source.contains('<') {
         return Cow::Borrowed(source);
     }
     let mut hidden = String::with_capacity(source.len() + 64);
@@ -26,7 +31,11 @@ pub(super) fn hide(source: &str) -> Cow<'_, str> {
         hidden.push_str(&source[rest..start]);
         let mut last = ' ';
         for c in source[start..end].chars() {
-            hidden.push(if last == ':' && c == ' ' { HIDDEN } else { c });
+            hidden.push(match c {
+                ' ' if last == ':' => HIDDEN,
+                ',' => HIDDEN_COMMA,
+                c => c,
+            });
             last = c;
         }
         rest = end;
@@ -37,7 +46,11 @@ pub(super) fn hide(source: &str) -> Cow<'_, str> {
 
 /// Undoes [`hide`] in a value.
 pub(super) fn show(value: Cow<'_, str>) -> String {
-    if value.contains(HIDDEN) { value.replace(HIDDEN, " ") } else { value.into_owned() }
+    if value.contains([HIDDEN, HIDDEN_COMMA]) {
+        value.replace(HIDDEN, " ").replace(HIDDEN_COMMA, ",")
+    } else {
+        value.into_owned()
+    }
 }
 
 /// Whether a type with fields or entries begins before the end of `text`.
@@ -88,11 +101,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_spaces_behind_colons_inside_a_type_are_hidden() {
-        let hidden = hide("a: list<struct<b: int, c: map<string, int>>> not null\nd: e < f: g\n");
+    fn only_spaces_behind_colons_and_commas_inside_a_type_are_hidden() {
+        let hidden =
+            hide("a: list<struct<b: int, c: map<string, int>>> not null\nd: e < f, g: h\n");
         assert_eq!(
-            hidden.replace(HIDDEN, "~"),
-            "a: list<struct<b:~int, c:~map<string, int>>> not null\nd: e < f: g\n"
+            hidden.replace(HIDDEN, "~").replace(HIDDEN_COMMA, "^"),
+            "a: list<struct<b:~int^ c:~map<string^ int>>> not null\nd: e < f, g: h\n"
         );
     }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     Project,
+    endings::{Open, assert_runs_end_once},
     project::{STAGES, TOPICS},
     reading::{Read, committed, committed_so_far, read_all},
 };
@@ -79,15 +80,7 @@ impl Books {
     #[track_caller]
     pub(crate) fn check(project: &Project) -> Self {
         let books = Self::read(project);
-        for (id, run) in &books.runs {
-            let kinds = run.kinds();
-            assert_eq!(kinds[0], "START", "run {id} of {}: {kinds:?}", run.job);
-            let is_end = |kind: &&str| ["COMPLETE", "FAIL", "ABORT"].contains(kind);
-            let first_end = kinds.iter().position(is_end);
-            // Those who share a dead replica's partitions each close their part.
-            let closed = first_end.is_some_and(|end| kinds[end..].iter().all(is_end));
-            assert!(closed, "run {id} of {}: {kinds:?}", run.job);
-        }
+        assert_runs_end_once(&super::lineage(project), &Open::None);
         for (index, stage) in STAGES.iter().enumerate() {
             books.check_stage(project, stage, TOPICS[index], TOPICS[index + 1]);
         }

@@ -46,6 +46,11 @@ impl Cluster {
         Self { bootstrap, prefix: unique_prefix(test), runtime, embedded: None }
     }
 
+    /// Whether it answers: some tests end their broker.
+    pub(crate) fn is_up(&self) -> bool {
+        std::net::TcpStream::connect(self.bootstrap.split(',').next().unwrap()).is_ok()
+    }
+
     pub(crate) fn delete_topic(&self, name: &str) {
         let deleted = self.block_on(self.admin().delete_topics(&[name], &admin_options()));
         deleted.unwrap().remove(0).unwrap();

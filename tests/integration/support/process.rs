@@ -4,6 +4,10 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -38,6 +42,8 @@ impl Done {
 /// A child process; killed and reaped when it is dropped.
 pub(crate) struct Hub {
     child: Child,
+    /// Set where it is ended without a chance to end its runs.
+    killed: Arc<AtomicBool>,
     what: String,
     out: PathBuf,
     err: PathBuf,
@@ -45,17 +51,23 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// Starts `command`; its output goes to files in `logs`, so that no pipe fills.
-    pub(crate) fn start(mut command: Command, logs: &Path) -> Self {
+    pub(crate) fn start(command: Command, logs: &Path) -> Self {
+        Self::start_noting(command, logs, Arc::default())
+    }
+
+    /// As [`Hub::start`], and notes where it is killed.
+    pub(crate) fn start_noting(mut command: Command, logs: &Path, killed: Arc<AtomicBool>) -> Self {
         let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
         let what = words.collect::<Vec<_>>().join(" ");
         let number = fs::read_dir(logs).unwrap().count();
         let (out, err) = (logs.join(format!("{number}.out")), logs.join(format!("{number}.err")));
         command.stdin(Stdio::null());
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-        Self { child: command.spawn().unwrap(), what, out, err }
+        Self { child: command.spawn().unwrap(), killed, what, out, err }
     }
 
     pub(crate) fn kill(&mut self) {
+        self.killed.store(true, Ordering::Relaxed);
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -66,6 +78,9 @@ impl Hub {
     }
 
     pub(crate) fn signal(&self, name: &str) {
+        if name == "KILL" {
+            self.killed.store(true, Ordering::Relaxed);
+        }
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").arg("-c").arg(&kill).status().unwrap().success(), "{kill}");
     }
@@ -134,6 +149,9 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.killed.store(true, Ordering::Relaxed);
+        }
         // It may have ended, and been reaped, already.
         let _ = self.child.kill();
         let _ = self.child.wait();

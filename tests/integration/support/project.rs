@@ -4,6 +4,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use tempfile::TempDir;
@@ -11,6 +16,7 @@ use tempfile::TempDir;
 use super::{
     broker::BrokerControl,
     cluster::Cluster,
+    endings::{Open, assert_runs_end_once},
     process::{Done, Hub},
 };
 
@@ -29,6 +35,21 @@ pub(super) fn program() -> PathBuf {
 pub(crate) struct Project {
     pub(crate) cluster: Cluster,
     dir: TempDir,
+    /// A process was ended without a chance to end its runs.
+    killed: Arc<AtomicBool>,
+}
+
+impl Drop for Project {
+    /// What holds of every lineage topic holds of that of every test.
+    fn drop(&mut self) {
+        let lineage = self.name("lineage");
+        if thread::panicking() || !self.cluster.is_up() || !self.cluster.topics().contains(&lineage)
+        {
+            return;
+        }
+        let open = if self.killed.load(Ordering::Relaxed) { Open::Any } else { Open::None };
+        assert_runs_end_once(&super::lineage(self), &open);
+    }
 }
 
 impl Project {
@@ -43,7 +64,8 @@ impl Project {
     }
 
     fn of(cluster: Cluster) -> Self {
-        let project = Self { cluster, dir: tempfile::tempdir().unwrap() };
+        let dir = tempfile::tempdir().unwrap();
+        let project = Self { cluster, dir, killed: Arc::default() };
         fs::create_dir(project.dir.path().join("logs")).unwrap();
         let samples = Path::new(env!("CARGO_MANIFEST_DIR"));
         for topic in TOPICS {
@@ -63,6 +85,11 @@ impl Project {
         let project = Self::new(test);
         project.run(&["topics", "apply"]).ok();
         project
+    }
+
+    /// Runs may stay open: a test left records that no stage works on.
+    pub(crate) fn leaves_runs_open(&self) {
+        self.killed.store(true, Ordering::Relaxed);
     }
 
     fn renamed(&self, text: &str) -> String {
@@ -140,12 +167,12 @@ impl Project {
 
     /// Starts the program and lets it run.
     pub(crate) fn start(&self, args: &[&str]) -> Hub {
-        Hub::start(self.command(args), &self.path("logs"))
+        self.start_command(self.command(args))
     }
 
     /// Starts any command and lets it run.
     pub(crate) fn start_command(&self, command: Command) -> Hub {
-        Hub::start(command, &self.path("logs"))
+        Hub::start_noting(command, &self.path("logs"), Arc::clone(&self.killed))
     }
 
     /// Runs the program to its end.
@@ -157,6 +184,6 @@ impl Project {
     /// Runs any command to its end.
     #[track_caller]
     pub(crate) fn run_command(&self, command: Command) -> Done {
-        Hub::start(command, &self.path("logs")).join()
+        self.start_command(command).join()
     }
 }
