@@ -16,17 +16,17 @@ use super::{
 };
 use crate::{
     broker::{Broker, BrokerError},
-    pipeline::{ProjectPlan, StagePlan, TopicPlan},
+    pipeline::{ProjectPlan, Route, TopicPlan},
     record::Topic,
-    runs::Runs,
+    runs::{RunPlan, Runs},
     runtime::Shutdown,
 };
 
 /// Questions to Kafka under way at once; each has a thread while it lasts.
 const QUESTIONS_MAX: usize = 32;
 
-/// START of each stage's part in a bounded run, by key.
-pub type PartStarts = Arc<dyn Fn(&[Arc<StagePlan>], Uuid) -> Vec<(String, Vec<u8>)> + Send + Sync>;
+/// The bounded run of this id along a route.
+pub type RunPlans = Arc<dyn Fn(&Route, Uuid) -> RunPlan + Send + Sync>;
 
 /// Sample records of a topic: so many, or `None` where there are none for it.
 pub type Samples = Arc<dyn Fn(&TopicPlan, usize) -> Option<Vec<Vec<u8>>> + Send + Sync>;
@@ -43,7 +43,7 @@ pub struct ApiParts {
     pub lineage_enabled: bool,
     /// The consumer groups that deliver lineage to a backend, by the backend's name.
     pub forwarders: BTreeMap<String, String>,
-    pub part_starts: PartStarts,
+    pub run_plans: RunPlans,
     pub samples: Samples,
 }
 

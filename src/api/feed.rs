@@ -111,7 +111,9 @@ impl Feed {
             }
             if !blocks.is_empty() {
                 let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-                blocks.iter().for_each(|block| runs.fold_block(block));
+                for block in &blocks {
+                    runs.fold_block(block);
+                }
             }
             if reader.is_at_end() {
                 self.caught_up.store(true, Ordering::Release);

@@ -67,10 +67,9 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use app::{ApiParts, PartStarts, Samples};
+pub use app::{ApiParts, RunPlans, Samples};
 pub use config::{ApiConfig, Token};
 use problem::ApiError;
-pub use start::run_plan;
 
 use self::{
     app::{App, Shared},

@@ -19,7 +19,6 @@ use axum::{
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -39,12 +38,11 @@ use crate::{
         csv::{Csv, CsvOptions, parse_delimiter},
         key::KeyReader,
     },
-    lineage::{GraphStage, RunGraph, facets::ProcessingType, ids, naming::job_name},
-    pipeline::{Route, StagePlan},
+    lineage::ids,
+    pipeline::Route,
     record::TRACE_HEADER,
     runs::{RunPlan, Runs},
     runtime::Shutdown,
-    stage::pipeline_job,
 };
 
 const NDJSON: &str = "application/x-ndjson";
@@ -303,31 +301,7 @@ async fn feed_pieces(
 }
 
 pub(super) fn plan_of(app: &Shared, route: &Route, id: Uuid) -> RunPlan {
-    run_plan(route, id, |stages| (app.parts.part_starts)(stages, id))
-}
-
-/// The bounded run `id` along this route, and START of each stage's part.
-pub fn run_plan(
-    route: &Route,
-    id: Uuid,
-    starts: impl FnOnce(&[Arc<StagePlan>]) -> Vec<(String, Vec<u8>)>,
-) -> RunPlan {
-    // Before its parts.
-    let started = Timestamp::now();
-    let stages = route.stages.iter().map(|stage| GraphStage {
-        job: job_name(&stage.pipeline, &stage.stage),
-        from: stage.from.name.clone(),
-        to: stage.to.name.clone(),
-    });
-    RunPlan {
-        id,
-        job: pipeline_job(&route.pipeline, ProcessingType::Batch),
-        started,
-        topic: Arc::clone(&route.topic),
-        graph: RunGraph { stages: stages.collect() },
-        starts: starts(&route.stages),
-        trace: None,
-    }
+    (app.parts.run_plans)(route, id)
 }
 
 fn answer(id: Uuid, records: Option<u64>) -> Response {

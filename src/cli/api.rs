@@ -85,7 +85,7 @@ fn parts(context: &Context, plan: &ProjectPlan, broker: &Broker) -> Result<ApiPa
             .into_keys()
             .map(|name| (name.clone(), forward::group(&name)))
             .collect(),
-        part_starts: Arc::new(move |stages, run| hub::part_starts(stages, &events, run)),
+        run_plans: Arc::new(move |route, id| hub::plan_run(route, id, &events)),
         samples: samples(),
     })
 }

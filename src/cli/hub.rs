@@ -2,21 +2,22 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{CliError, context::Context};
 use crate::{
-    api,
     broker::{Admin, Broker, BrokerError},
     forward::{self, KafkaSource, transport},
+    lineage::{GraphStage, RunGraph, facets::ProcessingType, naming::job_name},
     pipeline::{Route, StagePlan},
     record::Topic,
     runs::RunPlan,
     runtime::{Backoff, PanicGuard, Shutdown},
     stage::{
         CancelledRuns, EventOptions, ParentRun, Replica, ReplicaOptions, SqlLiterals, StageError,
-        StageEvents, StageStatus,
+        StageEvents, StageStatus, pipeline_job,
     },
 };
 
@@ -109,18 +110,28 @@ pub(super) fn event_options(context: &Context, bootstrap: &str) -> Result<EventO
     })
 }
 
-/// START of each stage's part in the bounded run `run`.
-pub(super) fn part_starts(
-    stages: &[Arc<StagePlan>],
-    events: &EventOptions,
-    run: Uuid,
-) -> Vec<(String, Vec<u8>)> {
-    let starts = stages.iter().filter_map(|stage| {
-        let events = StageEvents::new(stage, events.clone());
-        let start = events.part_start(run)?;
+/// The bounded run `id` along this route, with START of each stage's part.
+pub(super) fn plan_run(route: &Route, id: Uuid, events: &EventOptions) -> RunPlan {
+    // Before its parts.
+    let started = Timestamp::now();
+    let starts = route.stages.iter().filter_map(|stage| {
+        let start = StageEvents::new(stage, events.clone()).part_start(id)?;
         Some((start.key, start.value))
     });
-    starts.collect()
+    let stages = route.stages.iter().map(|stage| GraphStage {
+        job: job_name(&stage.pipeline, &stage.stage),
+        from: stage.from.name.clone(),
+        to: stage.to.name.clone(),
+    });
+    RunPlan {
+        id,
+        job: pipeline_job(&route.pipeline, ProcessingType::Batch),
+        started,
+        topic: Arc::clone(&route.topic),
+        graph: RunGraph { stages: stages.collect() },
+        starts: starts.collect(),
+        trace: None,
+    }
 }
 
 /// The bounded run `run` along this route.
@@ -130,8 +141,7 @@ pub(super) fn run_plan(
     route: &Route,
     run: Uuid,
 ) -> Result<RunPlan, CliError> {
-    let events = event_options(context, broker.bootstrap())?;
-    Ok(api::run_plan(route, run, |stages| part_starts(stages, &events, run)))
+    Ok(plan_run(route, run, &event_options(context, broker.bootstrap())?))
 }
 
 fn failed(plan: &StagePlan, source: StageError) -> CliError {

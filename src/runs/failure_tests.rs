@@ -1,11 +1,12 @@
 //! Bounded runs that do not go well: each run that began ends once, in whatever order
 //! the bad news comes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
-    RunState, Runs, cancel, close,
-    tests::{CHAIN, RUN, begin, ends, fold, part, start, stopped, total},
+    RunState, cancel, close,
+    tests::{CHAIN, RUN, begin, ends, event, fold, part, start, stopped, total},
 };
 use crate::lineage::EventType;
 
@@ -140,7 +141,48 @@ fn a_stage_that_is_not_in_the_graph_is_not_ended() {
     let mut events = begun();
     events.extend([total(0), part("other.stage", [5, 5, 5, 0, 0])]);
     assert_eq!(close(&mut events).len(), 3);
-    let mut runs = Runs::default();
-    events.iter().for_each(|event| runs.fold(event));
-    assert_eq!(runs.run(RUN).unwrap().parts.len(), 3);
+    assert_eq!(fold(&events).run(RUN).unwrap().parts.len(), 3);
+}
+
+/// An event of a pipeline that streams, or of a run of its stage.
+fn streaming(kind: &str, run: Uuid, job: &str, parent: Option<Uuid>) -> Vec<u8> {
+    let level = if parent.is_none() { "PIPELINE" } else { "STAGE" };
+    let mut facets = json!({});
+    if let Some(parent) = parent {
+        let balance = json!({
+            "replica": "0", "in": 0, "mapped": 0, "out": 0, "filtered": 0, "deadLettered": 0,
+            "bytesIn": 0, "bytesOut": 0, "byPartition": [],
+        });
+        facets = json!({ "lineageHub_balance": balance, "parent": { "run": { "runId": parent } } });
+    }
+    let mut event: Value = serde_json::from_slice(&event(kind, run, job, facets)).unwrap();
+    event["job"]["facets"] =
+        json!({ "jobType": { "processingType": "STREAMING", "jobType": level } });
+    serde_json::to_vec(&event).unwrap()
+}
+
+/// Of a process that was killed nobody tells the end of its pipeline's run.
+#[test]
+fn a_pipelines_run_is_ended_once_all_runs_of_its_stages_are() {
+    let [pipeline, one, two] = [1, 2, 3].map(Uuid::from_u128);
+    let mut events = vec![streaming("START", pipeline, "orders", None)];
+    let end = |events: &[Vec<u8>]| fold(events).end_of_pipeline(pipeline);
+    assert!(end(&events).is_none(), "its stages may still come");
+    for run in [one, two] {
+        events.push(streaming("START", run, "orders.one", Some(pipeline)));
+    }
+    // Who takes the partitions over is itself of another run of the pipeline.
+    events.push(streaming("FAIL", one, "orders.one", Some(Uuid::from_u128(4))));
+    assert!(end(&events).is_none(), "a stage runs");
+    events.push(streaming("FAIL", two, "orders.one", Some(pipeline)));
+    assert!(fold(&events).abandoned().is_empty(), "its process may be about to end it");
+    let (key, value) = end(&events).unwrap();
+    let told: Value = serde_json::from_slice(&value).unwrap();
+    assert_eq!((key, &told["eventType"]), (pipeline.to_string(), &"FAIL".into()));
+    assert!(told["run"]["facets"]["errorMessage"]["message"].is_string());
+    events.push(value);
+    assert!(end(&events).is_none(), "it is told once");
+    events.push(streaming("RUNNING", two, "orders.one", Some(pipeline)));
+    events.push(streaming("FAIL", two, "orders.one", Some(pipeline)));
+    assert!(end(&events).is_none(), "and not again, whatever comes late");
 }

@@ -107,7 +107,12 @@ pub(super) fn write(
 
 /// The runs of pipelines that stream, as far as the topic tells of them.
 #[derive(Debug, Default)]
-pub(super) struct PipelineRuns(BTreeMap<Uuid, Told>);
+pub(super) struct PipelineRuns {
+    runs: BTreeMap<Uuid, Told>,
+    /// The parent of each run of a stage that has not ended: who ends the run of a
+    /// replica that was killed names its own.
+    parents: BTreeMap<Uuid, Uuid>,
+}
 
 #[derive(Debug)]
 struct Told {
@@ -130,7 +135,7 @@ impl PipelineRuns {
             heard: Instant::now(),
             had_stages: false,
         };
-        let told = self.0.entry(id).or_insert_with(new);
+        let told = self.runs.entry(id).or_insert_with(new);
         told.heard = Instant::now();
         told
     }
@@ -149,27 +154,33 @@ impl PipelineRuns {
 
     /// Takes in an event of the run of a stage that names `parent`.
     pub(super) fn fold_stage(&mut self, parent: Uuid, event: &LineageEvent) {
+        let id = event.run.id;
+        let parent = if event.event_type.is_terminal() {
+            self.parents.remove(&id).unwrap_or(parent)
+        } else {
+            *self.parents.entry(id).or_insert(parent)
+        };
         let told = self.told(parent);
         if told.state.is_ended() {
             return;
         }
         told.had_stages = true;
         if event.event_type.is_terminal() {
-            told.open.remove(&event.run.id);
+            told.open.remove(&id);
         } else {
-            told.open.insert(event.run.id);
+            told.open.insert(id);
         }
     }
 
     /// Those whose stages have all ended some time ago, and which go on all the same.
     pub(super) fn abandoned(&self) -> impl Iterator<Item = Uuid> {
-        let runs = self.0.iter().filter(|(_, told)| told.is_abandoned());
+        let runs = self.runs.iter().filter(|(_, told)| told.is_abandoned());
         runs.filter(|(_, told)| told.heard.elapsed() >= ABANDONED_AFTER).map(|(id, _)| *id)
     }
 
     /// The end of one that is abandoned: key and event.
     pub(super) fn end_of(&self, id: Uuid) -> Option<(String, Vec<u8>)> {
-        let told = self.0.get(&id).filter(|told| told.is_abandoned())?;
+        let told = self.runs.get(&id).filter(|told| told.is_abandoned())?;
         let mut event = close::repeated(told.start.as_ref()?, EventType::Fail)?;
         let mut facets = Run::new(id).facets;
         facets.set(&ErrorMessage::new(
@@ -182,7 +193,7 @@ impl PipelineRuns {
 
     /// Forgets the oldest of those that have ended.
     pub(super) fn forget_old(&mut self) {
-        forget_old(&mut self.0, |told| told.state);
+        forget_old(&mut self.runs, |told| told.state);
     }
 }
 

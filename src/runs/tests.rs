@@ -8,7 +8,7 @@ use crate::lineage::{EventType, PRODUCER, ids};
 
 pub(super) const RUN: Uuid = Uuid::from_u128(0x0190_d5b2_7c00_7000_8000_0000_0000_0001);
 
-fn event(kind: &str, run: Uuid, job: &str, facets: Value) -> Vec<u8> {
+pub(super) fn event(kind: &str, run: Uuid, job: &str, facets: Value) -> Vec<u8> {
     let mut event = json!({
         "eventType": kind,
         "eventTime": "2026-01-02T03:04:05.000000Z",

@@ -3,9 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use lineage_hub::{
-    lineage::{Counts, EventType, PRODUCER, validate},
-    pipeline::{self, GitLocation, Project, StagePlan},
-    stage::{EventOptions, ParentRun, RunBooks, StageError, StageEvents},
+    lineage::{
+        Counts, EventType, PRODUCER, Run, RunEvent,
+        facets::{ProcessingEngine, ProcessingType},
+        validate,
+    },
+    pipeline::{self, GitLocation, PipelinePlan, Project, StagePlan},
+    stage::{EventOptions, ParentRun, RunBooks, StageError, StageEvents, pipeline_job},
     transform::{Functions, Transforms},
 };
 use serde_json::Value;
@@ -19,7 +23,7 @@ const TOPIC: &str = "topic: raw.orders
 description: Orders as the shop writes them
 owner: team:shop
 fields:
-  order_id: string not null
+  order_id: { type: string not null, description: Number of the order }
   status: string
   email: string
   items: list<struct<sku: string, qty: int>>
@@ -27,6 +31,7 @@ fields:
 
 const PIPELINE: &str = "pipeline: orders
 namespace: shop
+description: From the shop to the warehouse
 owner: team:shop
 version: 1.4.0
 stages:
@@ -41,7 +46,17 @@ stages:
       has items: { that: items > 0, otherwise: dead_letter }
 ";
 
-fn plan() -> Arc<StagePlan> {
+fn source() -> GitLocation {
+    GitLocation {
+        url: "https://git.shop/data/blob/0123456789/pipelines/orders.yaml".to_owned(),
+        repository: Some("https://git.shop/data".to_owned()),
+        path: "pipelines/orders.yaml".to_owned(),
+        commit: "0123456789".to_owned(),
+        branch: Some("main".to_owned()),
+    }
+}
+
+fn plan() -> PipelinePlan {
     let files = [("topics/raw.orders.yaml", TOPIC), ("pipelines/orders.yaml", PIPELINE)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
     let functions = Functions::default();
@@ -52,14 +67,12 @@ fn plan() -> Arc<StagePlan> {
     };
     let (plan, _) = pipeline::check(&Project::from_files(files), options).into_plan().unwrap();
     let mut stage = StagePlan::clone(plan.stages().next().unwrap());
-    stage.source = Some(GitLocation {
-        url: "https://git.shop/data/blob/0123456789/pipelines/orders.yaml".to_owned(),
-        repository: Some("https://git.shop/data".to_owned()),
-        path: "pipelines/orders.yaml".to_owned(),
-        commit: "0123456789".to_owned(),
-        branch: Some("main".to_owned()),
-    });
-    Arc::new(stage)
+    stage.source = Some(source());
+    PipelinePlan {
+        source: Some(source()),
+        stages: vec![Arc::new(stage)],
+        ..plan.pipelines[0].clone()
+    }
 }
 
 fn events() -> StageEvents {
@@ -73,7 +86,7 @@ fn events() -> StageEvents {
         parent: Some(parent),
         replica: "east/0".to_owned(),
     };
-    StageEvents::new(&plan(), options)
+    StageEvents::new(&plan().stages[0], options)
 }
 
 fn counts() -> Counts {
@@ -133,4 +146,14 @@ fn a_stages_part_in_a_bounded_run_says_this() {
         assert_eq!(event.key, events.run().to_string());
         insta::assert_json_snapshot!(name, golden(&event.value));
     }
+}
+
+/// What the pipeline's file says of it.
+#[test]
+fn a_pipelines_own_run_says_this() {
+    let job = pipeline_job(&plan(), ProcessingType::Streaming);
+    let mut run = Run::new(PARENT);
+    run.facets.set(&ProcessingEngine::default());
+    let event = RunEvent::new(EventType::Start, jiff::Timestamp::now(), run, job);
+    insta::assert_json_snapshot!("pipeline-start", golden(&event.to_json()));
 }

@@ -21,6 +21,7 @@ mod cli_errors;
 mod commands;
 mod crash;
 mod dlq;
+mod endings;
 mod faults;
 mod flow;
 mod forwarding;

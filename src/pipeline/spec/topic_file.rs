@@ -234,8 +234,8 @@ mod tests {
                 "topics/raw.orders.yaml:3:7: field `id` needs `type`",
                 "topics/raw.orders.yaml:3:9: unknown key `descripton`; did you mean `description`?",
                 "topics/raw.orders.yaml:4:12: unknown key `street`; known here: description, type",
-                "topics/raw.orders.yaml:4:34: `type` must be a single value",
-                "topics/raw.orders.yaml:5:6: the type of `n` must be a single value",
+                "topics/raw.orders.yaml:4:34: `type` must be text",
+                "topics/raw.orders.yaml:5:6: the type of `n` must be text",
             ]
         );
     }

@@ -53,7 +53,9 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) fn valid_lineage(project: &Project) -> Vec<serde_json::Value> {
     let validators = spec::Validators::new();
     let events = lineage(project);
-    events.iter().for_each(|event| validators.assert_valid(event));
+    for event in &events {
+        validators.assert_valid(event);
+    }
     events
 }
 
