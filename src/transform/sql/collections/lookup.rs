@@ -69,5 +69,10 @@ fn values(maps: &MapArray, wanted: &ArrayRef) -> Result<ListArray> {
     }
     let values = take(maps.values(), &UInt32Array::from(found), None)?;
     let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));
-    Ok(ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), values, maps.nulls().cloned())?)
+    Ok(ListArray::try_new(
+        item,
+        OffsetBuffer::from_lengths(lengths),
+        values,
+        maps.nulls().cloned(),
+    )?)
 }
