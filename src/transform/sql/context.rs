@@ -10,7 +10,7 @@ use datafusion_expr::{
 };
 use datafusion_sql::{planner::ParserOptions, sqlparser::ast};
 
-use super::{Functions, parse::INPUT};
+use super::{Functions, parse::INPUT, time};
 
 /// The surroundings of one planning.
 pub(super) struct Context<'a> {
@@ -30,7 +30,7 @@ impl<'a> Context<'a> {
                 Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
                 Arc::new(datafusion_functions_nested::planner::NestedFunctionPlanner),
                 Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),
-                Arc::new(datafusion_functions::datetime::planner::DatetimeFunctionPlanner),
+                Arc::new(time::Extract),
                 Arc::new(datafusion_functions::unicode::planner::UnicodeFunctionPlanner),
             ],
             types: Arc::new(Types),
@@ -114,16 +114,31 @@ impl TableSource for InputTable {
     }
 }
 
-/// TIMESTAMP is what a topic's `timestamp` is: an instant, to the microsecond.
+/// TIMESTAMP and TIME are what they are in a topic: to the microsecond, or with
+/// `(9)` to the nanosecond.
 #[derive(Debug)]
 struct Types;
 
 impl TypePlanner for Types {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
-        let instant = matches!(sql_type, ast::DataType::Timestamp(..) | ast::DataType::Datetime(_));
-        Ok(instant.then(|| {
-            let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
-            Arc::new(Field::new("", data_type, true))
-        }))
+        use ast::DataType::{Datetime, Time, Timestamp};
+        let (name, digits) = match sql_type {
+            Timestamp(digits, _) | Datetime(digits) => ("TIMESTAMP", digits),
+            Time(digits, _) => ("TIME", digits),
+            _ => return Ok(None),
+        };
+        let data_type = match (name, digits) {
+            ("TIME", None | Some(6)) => DataType::Time64(TimeUnit::Microsecond),
+            ("TIME", Some(9)) => DataType::Time64(TimeUnit::Nanosecond),
+            (_, None | Some(6)) => time::instant(),
+            (_, Some(9)) => time::nanoseconds(),
+            (_, Some(digits)) => {
+                return plan_err!(
+                    "no type {name}({digits}): write {name}, which has microseconds, or {name}(9); \
+                     date_trunc('millisecond', …) and the like cut a value"
+                );
+            }
+        };
+        Ok(Some(Arc::new(Field::new("", data_type, true))))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use datafusion_expr::{HigherOrderUDF, ScalarUDF};
 
-use super::{cardinality, clock, collections, decimal, masking, strings, sum};
+use super::{cardinality, clock, collections, decimal, masking, strings, sum, time};
 
 /// Functions whose result does not show what went in.
 const MASKING: [&str; 8] =
@@ -40,10 +40,10 @@ impl Default for Functions {
                 functions.higher_order.insert(name, Arc::clone(&function));
             }
         }
-        // After theirs: ours replace a clock that stands still, sums that lose digits
-        // and a count of what is known.
+        // After theirs: ours replace a clock that stands still, sums that lose digits,
+        // times that end in 2262 and a count of what is known.
         let lists = vec![sum::function(), cardinality::function()];
-        let ours = [clock::functions(), masking::functions(), lists];
+        let ours = [clock::functions(), masking::functions(), time::functions(), lists];
         let corrected = [collections::functions(), strings::functions()];
         for function in ours.into_iter().flatten().chain(corrected.into_iter().flatten()) {
             functions.add(Arc::new(function));

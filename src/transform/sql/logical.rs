@@ -19,7 +19,7 @@ use datafusion_sql::{
 
 use super::{
     Functions, SqlError, binary, bounds, context::Context, decimal, error::location_of, exact,
-    merge, order, parse::normal, patterns, strings, zero,
+    merge, order, parse::normal, patterns, strings, time, zero,
 };
 
 /// One query in two forms.
@@ -72,7 +72,7 @@ fn plan(
     let planner = SqlToRel::new_with_options(&context, Context::parser_options());
     let written = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
     let exact = zero::compare_by_value(decimal::keep_decimals(written.clone())?)?;
-    let exact = bounds::bind(patterns::translate(exact)?)?;
+    let exact = bounds::bind(patterns::translate(time::keep_times(exact)?)?)?;
     let analysed =
         Analyzer::new().execute_and_check(exact, &ConfigOptions::default(), |_, _| ())?;
     strings::check_replacements(&written)?;

@@ -47,6 +47,7 @@ mod program;
 mod refuse;
 mod strings;
 mod sum;
+mod time;
 mod types;
 mod unnest;
 mod zero;

@@ -7,9 +7,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 /// The type of a topic's field that takes every value of `data_type`; `None`
 /// where there is none.
 ///
-/// Text is Utf8, an instant is in microseconds of UTC, integers are signed,
-/// lists have 32-bit offsets: one type for each thing, so that the codec and a
-/// reader of the schema meet no other.
+/// Text is Utf8, an instant is of UTC and in microseconds unless it has
+/// nanoseconds, integers are signed, lists have 32-bit offsets: one type for each
+/// thing, so that the codec and a reader of the schema meet no other.
 pub(super) fn topic_type(data_type: &DataType) -> Option<DataType> {
     Some(match data_type {
         DataType::Boolean
@@ -35,9 +35,14 @@ pub(super) fn topic_type(data_type: &DataType) -> Option<DataType> {
             DataType::Decimal128(*precision, *scale)
         }
         DataType::Date64 => DataType::Date32,
-        DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
-        DataType::Timestamp(..) => {
-            DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()))
+        DataType::Time64(unit) => DataType::Time64(*unit),
+        DataType::Time32(_) => DataType::Time64(TimeUnit::Microsecond),
+        DataType::Timestamp(unit, _) => {
+            let unit = match unit {
+                TimeUnit::Nanosecond => TimeUnit::Nanosecond,
+                _ => TimeUnit::Microsecond,
+            };
+            DataType::Timestamp(unit, Some("+00:00".into()))
         }
         DataType::Dictionary(_, values) => topic_type(values)?,
         DataType::List(item)

@@ -4,13 +4,16 @@ mod arithmetic;
 mod bounds;
 mod corrected;
 mod decimals;
+mod intervals;
 mod limits;
 mod messages;
+mod nanoseconds;
 mod order;
 mod patterns;
 mod planning;
 mod rows;
 mod subqueries;
+mod times;
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema};
