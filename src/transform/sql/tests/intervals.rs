@@ -1,4 +1,4 @@
-//! Intervals, with PostgreSQL's answers.
+//! Intervals, with Postgres's answers.
 
 use arrow::datatypes::{DataType, Field, Schema};
 

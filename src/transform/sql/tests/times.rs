@@ -1,4 +1,4 @@
-//! Instants of the years 0000 to 9999, with PostgreSQL's answers.
+//! Instants of the years 0000 to 9999, with Postgres's answers.
 
 use arrow::datatypes::{DataType, Field, Schema};
 

@@ -121,7 +121,7 @@ impl Scale {
     }
 
     /// The instant at which the clocks of the zone show `local`. As in
-    /// PostgreSQL, the later one where they show it twice; where they skip it,
+    /// Postgres, the later one where they show it twice; where they skip it,
     /// the one by the clocks before they change.
     pub(super) fn instant(self, local: NaiveDateTime) -> Result<i64> {
         let utc = match self.zone {

@@ -1,4 +1,4 @@
-//! Times, dates and intervals as PostgreSQL computes them, for the years 0000 to 9999.
+//! Times, dates and intervals as Postgres computes them, for the years 0000 to 9999.
 //!
 //! DataFusion takes many of its functions and conversions through nanoseconds,
 //! which end in 1677 and 2262, and compares intervals part by part. Here an

@@ -168,7 +168,7 @@ impl Operands<'_> {
             });
             return Ok(Fitted(compared.collect(), true));
         }
-        let Fitted(list, changed) = self.instants(list, &types);
+        let Fitted(list, changed) = Self::instants(list, &types);
         let types = self.types_of(&list);
         let is_instant = |kind: &DataType| matches!(kind, DataType::Timestamp(..));
         let mixed = types.iter().any(is_nanos)
@@ -180,7 +180,7 @@ impl Operands<'_> {
     }
 
     /// Makes strings and dates beside an instant what it is.
-    fn instants(&self, list: Vec<Expr>, types: &[DataType]) -> Fitted {
+    fn instants(list: Vec<Expr>, types: &[DataType]) -> Fitted {
         let first = types.iter().find_map(|kind| match kind {
             DataType::Timestamp(unit, zone) => Some((*unit, zone.clone())),
             _ => None,
@@ -219,7 +219,7 @@ impl Operands<'_> {
             let spans = list.into_iter().zip(&types);
             return Fitted(spans.map(|(expr, kind)| as_interval(expr, kind)).collect(), true);
         }
-        self.instants(list, &types)
+        Self::instants(list, &types)
     }
 
     fn case(&self, case: Case) -> Result<Transformed<Expr>> {
@@ -277,7 +277,7 @@ impl Operands<'_> {
             | (kind, Operator::Minus, DataType::Timestamp(..))
                 if is_date(kind) =>
             {
-                self.instants(vec![left, right], &[types.0.clone(), types.1.clone()])
+                Self::instants(vec![left, right], &[types.0.clone(), types.1.clone()])
             }
             (DataType::Duration(_), Operator::Plus | Operator::Minus, DataType::Interval(_))
             | (DataType::Interval(_), Operator::Plus | Operator::Minus, DataType::Duration(_)) => {
@@ -348,7 +348,7 @@ impl Operands<'_> {
             args.extend(chosen);
             Fitted(args, changed)
         } else if COMPARING.contains(&name) {
-            self.elements(args, &types)
+            Self::elements(args, &types)
         } else {
             Fitted(args, false)
         };
@@ -356,7 +356,7 @@ impl Operands<'_> {
     }
 
     /// Makes dates beside a list of instants what its elements are.
-    fn elements(&self, args: Vec<Expr>, types: &[DataType]) -> Fitted {
+    fn elements(args: Vec<Expr>, types: &[DataType]) -> Fitted {
         let element = types.iter().find_map(|kind| match kind {
             DataType::List(item) if matches!(item.data_type(), DataType::Timestamp(..)) => {
                 Some(item.data_type().clone())

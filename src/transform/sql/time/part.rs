@@ -1,6 +1,6 @@
 //! `date_part`, which EXTRACT becomes, exact for intervals.
 //!
-//! Of an interval, a part is what PostgreSQL says: a difference of timestamps
+//! Of an interval, a part is what Postgres says: a difference of timestamps
 //! has days and the time beside them, `epoch` is its length in seconds with a
 //! month of 30 days and a year of 365.25. Instants, dates and times are left to
 //! DataFusion, whose answers hold for every year.
@@ -73,7 +73,7 @@ enum Part {
     Epoch,
 }
 
-/// An interval as PostgreSQL writes it.
+/// An interval as Postgres writes it.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     months: i32,
@@ -224,10 +224,10 @@ impl ScalarUDFImpl for DatePart {
             other if is_span(other) || is_date(other) => Some(other.clone()),
             other => as_instant(other),
         };
-        match time {
-            Some(time) => Ok(vec![DataType::Utf8, time]),
-            None => plan_err!("{} takes no part of {}", self.name(), types[1]),
-        }
+        let Some(time) = time else {
+            return plan_err!("{} takes no part of {}", self.name(), types[1]);
+        };
+        Ok(vec![DataType::Utf8, time])
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
@@ -240,10 +240,10 @@ impl ScalarUDFImpl for DatePart {
             return self.theirs.return_field_from_args(args);
         }
         let name = args.scalar_arguments[0].and_then(|name| name.try_as_str().flatten());
-        match name.and_then(Part::from_name) {
-            Some(part) => Ok(Field::new(self.name(), part.data_type(), time.is_nullable()).into()),
-            None => plan_err!("an interval has no part `{}`", name.unwrap_or("NULL")),
-        }
+        let Some(part) = name.and_then(Part::from_name) else {
+            return plan_err!("an interval has no part `{}`", name.unwrap_or("NULL"));
+        };
+        Ok(Field::new(self.name(), part.data_type(), time.is_nullable()).into())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -60,7 +60,7 @@ pub(super) fn holds_intervals(data_type: &DataType) -> bool {
     }
 }
 
-/// The length of an interval as PostgreSQL takes it: months of 30 days, days of 24 hours.
+/// The length of an interval as Postgres takes it: months of 30 days, days of 24 hours.
 fn length(interval: IntervalMonthDayNano) -> i128 {
     let days = i128::from(interval.months) * 30 + i128::from(interval.days);
     days * DAY_NANOS + i128::from(interval.nanoseconds)

@@ -1,7 +1,7 @@
 //! `date_trunc` for instants of every year.
 //!
 //! Units under a day are cut at the offset that the clocks of the zone have at
-//! that instant, days and longer units at a local midnight, as in PostgreSQL.
+//! that instant, days and longer units at a local midnight, as in Postgres.
 
 use arrow::{
     array::{ArrowPrimitiveType, Int64Array},
