@@ -51,6 +51,7 @@ fn check(schema: &Schema, rows: &[&str], cases: &[(&str, &str)]) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn intervals_are_compared_by_their_length() {
     check(
         &tickets(),

@@ -39,6 +39,7 @@ fn check(cases: &[(&str, [&str; 4])]) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn instants_are_cut_in_every_year() {
     check(&[
         (
@@ -276,6 +277,7 @@ fn instants_are_written_in_every_year() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn instants_are_compared_in_every_year() {
     check(&[
         ("ts < current_date", ["false", "true", "true", "true"]),
@@ -411,6 +413,7 @@ fn parts_are_taken_in_every_year() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn numbers_and_text_become_instants_of_every_year() {
     check(&[
         ("to_unixtime(ts)", ["253402300799", "-62135596800", "1706743800", "-1"]),

@@ -118,10 +118,10 @@ impl ScalarUDFImpl for DateTrunc {
             DataType::Time32(_) | DataType::Time64(_) => Some(time.clone()),
             other => as_instant(other),
         };
-        match time {
-            Some(time) => Ok(vec![DataType::Utf8, time]),
-            None => plan_err!("date_trunc takes a timestamp, a date or a time, not {}", types[1]),
-        }
+        let Some(time) = time else {
+            return plan_err!("date_trunc takes a timestamp, a date or a time, not {}", types[1]);
+        };
+        Ok(vec![DataType::Utf8, time])
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {

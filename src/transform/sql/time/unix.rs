@@ -185,8 +185,7 @@ impl ToInstant {
             DataType::Timestamp(..) => nanoseconds(value)?.try_unary(|nanos| kind.result(nanos)),
             _ => {
                 let text = cast(value, &DataType::Utf8)?;
-                let formats: Vec<&StringArray> =
-                    formats.iter().map(|list| list.as_string()).collect();
+                let formats: Vec<&StringArray> = formats.iter().map(AsArray::as_string).collect();
                 parsed(text.as_string(), &formats, kind)
             }
         }
