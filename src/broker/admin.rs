@@ -82,6 +82,24 @@ impl Admin {
             .collect())
     }
 
+    /// Partitions that their broker can not serve, each with its reason: one that has
+    /// no leader, or a leader whose disk is full.
+    pub fn offline_partitions(&self) -> Result<Vec<(Topic, i32, String)>, BrokerError> {
+        let metadata = self.broker.metadata(None, TIMEOUT)?;
+        let mut offline = Vec::new();
+        for topic in metadata.topics() {
+            for partition in topic.partitions() {
+                let reason = match partition.error() {
+                    Some(code) => RDKafkaErrorCode::from(code).to_string(),
+                    None if partition.leader() < 0 => "it has no leader".to_owned(),
+                    None => continue,
+                };
+                offline.push((topic.name().into(), partition.id(), reason));
+            }
+        }
+        Ok(offline)
+    }
+
     /// The topic with its settings, or `None` where it does not exist.
     pub async fn describe(&self, name: &Topic) -> Result<Option<TopicDescription>, BrokerError> {
         let Some((partitions, replication)) = self.topics()?.get(name).copied() else {

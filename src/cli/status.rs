@@ -175,6 +175,10 @@ async fn of_project(
 ) -> Vec<Look> {
     let mut looks = Vec::new();
     if wants(Part::Topics) {
+        match tokio::task::block_in_place(|| offline(admin)) {
+            Ok(offline) => looks.extend(offline),
+            Err(error) => looks.push(unseen(Part::Topics, "partitions", &error)),
+        }
         match declared(context, plan, admin).await {
             Ok(topics) => looks.extend(topics),
             Err(error) => looks.push(unseen(Part::Topics, "topics", &error)),
@@ -192,6 +196,19 @@ async fn of_project(
 fn unseen(part: Part, name: impl Into<String>, error: &dyn std::error::Error) -> Look {
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     Look::wrong(part, name, format!("{error}{cause}"), "look again; then at the broker's log")
+}
+
+/// Partitions that cannot be written; nothing where all can.
+fn offline(admin: &Admin) -> Result<Option<Look>, BrokerError> {
+    let offline = admin.offline_partitions()?;
+    let Some((topic, partition, reason)) = offline.first() else { return Ok(None) };
+    let others = match offline.len() - 1 {
+        0 => String::new(),
+        count => format!(", and {count} more partitions are"),
+    };
+    let what = format!("{topic}/{partition} is offline: {reason}{others}");
+    let remedy = "make room on the disk of the broker, or look at its log; clients retry";
+    Ok(Some(Look::wrong(Part::Topics, "partitions", what, remedy)))
 }
 
 async fn declared(

@@ -101,8 +101,13 @@ fn by_id(call: &Call, id: Uuid) -> MetadataResponseTopic {
 }
 
 fn describe(topic: &Topic) -> MetadataResponseTopic {
-    let partitions = (0..topic.partitions().len() as i32).map(|index| {
+    let partitions = topic.partitions();
+    let partitions = partitions.iter().zip(0..).map(|(partition, index)| {
+        // The leader stays: a client that tries again finds out when there is room.
+        let failing = partition.is_failing();
+        let error = if failing { ResponseError::KafkaStorageError.code() } else { NONE };
         MetadataResponsePartition::default()
+            .with_error_code(error)
             .with_partition_index(index)
             .with_leader_id(NODE_ID)
             .with_leader_epoch(LEADER_EPOCH)

@@ -20,6 +20,7 @@
 mod admission;
 pub(crate) mod batch;
 mod compaction;
+mod health;
 pub(crate) mod options;
 mod partition;
 pub(crate) mod producers;

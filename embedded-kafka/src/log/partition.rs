@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::admission;
 use super::batch::{self, BatchError, HEADER_BYTES, Header};
+use super::health::Health;
 use super::options::LogOptions;
 use super::producers::{Aborted, ProducerView, Producers, Verdict};
 use super::records::Records;
@@ -32,6 +33,7 @@ pub(crate) struct Partition {
     /// Held while the disk is waited for, so that who finds nothing left to
     /// sync has waited for who is syncing it.
     sync: Mutex<()>,
+    health: Health,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,8 @@ struct Place {
 
 impl Partition {
     pub(super) fn from_log(name: String, log: Log) -> Self {
-        Self { name, log: Mutex::new(log), waiters: Mutex::default(), sync: Mutex::default() }
+        let (waiters, sync) = (Mutex::default(), Mutex::default());
+        Self { name, log: Mutex::new(log), waiters, sync, health: Health::default() }
     }
 
     /// The log stays usable when a holder of the lock panicked: a batch is
@@ -130,6 +133,7 @@ impl Partition {
         let stamped = log.options.log_append_time;
         let stable_end = log.stable_end();
         let base_offset = log.write(records, now_ms).map_err(|error| self.fail(&error))?;
+        self.health.succeeded(&self.name);
         let stable_end_moved = log.stable_end() != stable_end;
         let append_time_ms = if stamped { now_ms } else { -1 };
         let appended = Appended { base_offset, append_time_ms, log_start: log.start };
@@ -152,7 +156,9 @@ impl Partition {
         now_ms: i64,
     ) -> io::Result<i64> {
         let marker = batch::marker(producer_id, epoch, commit, now_ms);
-        let offset = self.lock().write(&marker, now_ms)?;
+        let written = self.lock().write(&marker, now_ms);
+        let offset = written.inspect_err(|error| self.health.failed(&self.name, error))?;
+        self.health.succeeded(&self.name);
         self.wake();
         Ok(offset)
     }
@@ -334,8 +340,13 @@ impl Partition {
     }
 
     fn fail(&self, error: &io::Error) -> ResponseError {
-        tracing::error!(partition = self.name, %error, "log cannot be read or written");
+        self.health.failed(&self.name, error);
         ResponseError::KafkaStorageError
+    }
+
+    /// Whether the disk refused what was last read or written here.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.health.is_failing()
     }
 }
 

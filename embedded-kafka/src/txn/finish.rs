@@ -89,11 +89,8 @@ impl Node {
                 continue;
             }
             let offset = partition.append_marker(txn.producer_id, txn.epoch, commit, now);
-            let offset = offset.map_err(|error| {
-                tracing::error!(transactional_id = id, %error, "marker cannot be written");
-                ResponseError::KafkaStorageError
-            })?;
-            markers.push((topic, index, offset));
+            // The partition has logged it.
+            markers.push((topic, index, offset.map_err(|_| ResponseError::KafkaStorageError)?));
         }
         self.state.lock().commit(Change::TxnCompleted { id: id.to_owned(), markers })
     }
