@@ -14,6 +14,7 @@ use crate::{
     pipeline::{CheckError, ProjectError},
     runs::{ReplayError, TrackerError},
     stage::StageError,
+    telemetry::visible_lines,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -72,17 +73,17 @@ impl CliError {
     pub fn print(&self) {
         // Problems of files come a line each, with the place in front.
         if let Self::Check(error) = self {
-            eprintln!("{error}");
+            eprintln!("{}", visible_lines(&error.to_string()));
             return;
         }
-        eprintln!("{ERROR}error{ERROR:#}: {self}");
         let mut said = self.to_string();
+        eprintln!("{ERROR}error{ERROR:#}: {}", visible_lines(&said));
         let mut source = self.source();
         while let Some(cause) = source {
             let text = cause.to_string();
             // Some errors of libraries end with their own cause.
             if !said.ends_with(&text) {
-                eprintln!("  because: {text}");
+                eprintln!("  because: {}", visible_lines(&text));
             }
             said = text;
             source = cause.source();

@@ -20,6 +20,7 @@ use crate::{
     },
     record::{Record, Topic},
     runtime::Shutdown,
+    telemetry::visible,
 };
 
 #[derive(Debug, Args)]
@@ -88,11 +89,11 @@ pub(super) fn head(record: &Record<'_>) -> String {
         let _ = write!(text, "  {time:.3}");
     }
     if let Some(key) = record.key() {
-        let _ = write!(text, "  key {}", String::from_utf8_lossy(key));
+        let _ = write!(text, "  key {}", visible(&String::from_utf8_lossy(key)));
     }
     for (name, value) in record.headers() {
         let value = value.map_or("null".into(), String::from_utf8_lossy);
-        let _ = write!(text, "\n    {name}: {value}");
+        let _ = write!(text, "\n    {}: {}", visible(name), visible(&value));
     }
     text
 }
@@ -159,6 +160,14 @@ mod tests {
             as_json(&block.record(1)),
             format!(r#"{head}6,"timestamp":null,"key":null,"headers":[],"value":null}}"#)
         );
+    }
+
+    #[test]
+    fn a_key_and_a_header_stay_in_their_lines() {
+        let mut block = Block::new("t".into(), 1);
+        block.push(5, None, Some(b"k\n\x1b[2J"), Some(b"1"), [("h\n", Some(&b"\x07"[..]))]);
+        let text = as_text(&block.record(0));
+        assert_eq!(text, "t/1@5  key k\\n\\u001b[2J\n    h\\n: \\u0007\n  1");
     }
 
     #[test]

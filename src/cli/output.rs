@@ -1,10 +1,15 @@
-//! Rows on standard output: a table for people, an object a line for programs.
+//! Rows on standard output: a table for people, an object a line for programs. Control
+//! characters of names and records are escaped in both.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 
 use super::CliError;
+use crate::telemetry::{visible, visible_lines};
 
 /// Prints rows: with `json` each as an object, else as a table.
 pub(super) fn rows<T: Serialize>(
@@ -16,8 +21,8 @@ pub(super) fn rows<T: Serialize>(
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = if json {
         rows.iter().try_for_each(|row| {
-            serde_json::to_writer(&mut out, row)?;
-            out.write_all(b"\n")
+            let text = serde_json::to_string(row)?;
+            writeln!(out, "{}", visible_lines(&text))
         })
     } else {
         let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
@@ -26,23 +31,24 @@ pub(super) fn rows<T: Serialize>(
     written.and_then(|()| out.flush()).map_err(CliError::Output)
 }
 
-/// A line on standard output.
+/// A line on standard output, or several. A name in it that may have line ends is made
+/// [`visible`] before.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_ref().as_bytes())
-        .and_then(|()| out.write_all(b"\n"))
-        .map_err(CliError::Output)
+    writeln!(out, "{}", visible_lines(text.as_ref())).map_err(CliError::Output)
 }
 
 /// Columns as wide as their widest cell; numbers to the right.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+    let header: Vec<Cow<'_, str>> = header.iter().map(|name| Cow::Borrowed(*name)).collect();
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().chain([&header]).filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let is_number = |column: usize| {
-        let mut cells = rows.iter().filter_map(|row: &Vec<String>| row.get(column)).peekable();
+        let mut cells = rows.iter().filter_map(|row| row.get(column)).peekable();
         cells.peek().is_some()
             && cells.all(|cell| {
                 !cell.is_empty() && cell.chars().all(|c| c.is_ascii_digit() || c == ',')
@@ -51,7 +57,7 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let columns: Vec<(usize, bool)> =
         (0..header.len()).map(|column| (width(column), is_number(column))).collect();
     let mut text = String::new();
-    for row in [&header].into_iter().chain(rows) {
+    for row in [&header].into_iter().chain(&rows) {
         let mut line = String::new();
         for (cell, (width, number)) in row.iter().zip(&columns) {
             let padding = " ".repeat(width - cell.chars().count());
@@ -97,6 +103,12 @@ mod tests {
             table(&["STAGE", "IN"], &rows),
             "STAGE       IN\nextract  1,000\nload         7\n"
         );
+    }
+
+    #[test]
+    fn a_cell_stays_a_cell_whatever_is_in_it() {
+        let rows = [vec!["a\nb\u{1b}[2J".to_owned(), "x".to_owned()]];
+        assert_eq!(table(&["NAME", "STATE"], &rows), "NAME            STATE\na\\nb\\u001b[2J  x\n");
     }
 
     #[test]

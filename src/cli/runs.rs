@@ -16,6 +16,7 @@ use crate::{
     lineage::{Counts, PartitionBalance},
     record::Topic,
     runs::{BoundedRun, RunView, StreamingRun, Tracker},
+    telemetry::visible,
 };
 
 #[derive(Debug, Args)]
@@ -204,12 +205,13 @@ fn show_bounded(run: &BoundedRun) -> Result<(), CliError> {
     let books = if run.is_balanced() { "books balanced" } else { "books open" };
     let sent = run.total.as_ref().map_or_else(
         || "records, of a total that is not stated yet".to_owned(),
-        |total| format!("{} records sent to {}", grouped(total.records), total.topic),
+        |total| format!("{} records sent to {}", grouped(total.records), visible(&total.topic)),
     );
-    output::line(format!("run {} of {}: {}, {books}", run.id, run.pipeline, run.state.as_str()))?;
+    let of = visible(&run.pipeline);
+    output::line(format!("run {} of {of}: {}, {books}", run.id, run.state.as_str()))?;
     output::line(sent)?;
     if let Some(error) = &run.error {
-        output::line(format!("error: {error}"))?;
+        output::line(format!("error: {}", visible(error)))?;
     }
     let header = ["STAGE", "STATE", "REPLICA", "SENT TO IT", "IN", "OUT", "FILTERED", "DEAD"];
     let mut rows = Vec::new();
@@ -233,6 +235,7 @@ fn show_bounded(run: &BoundedRun) -> Result<(), CliError> {
         for (expectation, unmet) in &part.unmet {
             let rows =
                 if *unmet == 1 { "1 row".to_owned() } else { format!("{} rows", grouped(*unmet)) };
+            let (job, expectation) = (visible(job), visible(expectation));
             output::line(format!("{job}: {rows} failed the expectation `{expectation}`"))?;
         }
     }
@@ -242,9 +245,10 @@ fn show_bounded(run: &BoundedRun) -> Result<(), CliError> {
 fn show_streaming(run: &StreamingRun) -> Result<(), CliError> {
     let StreamingRun { id, job, replica, state, counts, error, .. } = run;
     let books = if counts.balances() { "books balanced" } else { "books open" };
+    let (job, replica) = (visible(job), visible(replica));
     output::line(format!("run {id} of {job}, replica {replica}: {}, {books}", state.as_str()))?;
     if let Some(error) = error {
-        output::line(format!("error: {error}"))?;
+        output::line(format!("error: {}", visible(error)))?;
     }
     let header = ["TOPIC", "PARTITION", "IN", "OUT", "FILTERED", "DEAD"];
     let row = |topic: &str, partition: String, counts: &Counts| {

@@ -18,6 +18,7 @@ use crate::{
     pipeline::{ProjectPlan, StagePlan},
     record::Topic,
     stage::group_of,
+    telemetry::visible_lines,
 };
 
 #[derive(Debug, Args)]
@@ -115,7 +116,8 @@ fn show(context: &Context, looks: &[Look]) -> Result<(), CliError> {
     let wrong = looks.iter().filter(|look| look.state == State::Wrong);
     for look in wrong.clone() {
         if let Some(remedy) = look.remedy.as_ref().filter(|_| !context.is_json()) {
-            anstream::eprintln!("hint: {}: {remedy}", look.name);
+            let hint = format!("hint: {}: {remedy}", look.name);
+            anstream::eprintln!("{}", visible_lines(&hint));
         }
     }
     match wrong.count() {

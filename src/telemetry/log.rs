@@ -13,7 +13,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::{LogConfig, LogFormat};
+use super::{LogConfig, LogFormat, visible::VisibleStderr};
 
 /// What takes part in exporting: its words would be exported, and cause others.
 const EXPORTING: [&str; 8] = [
@@ -30,13 +30,14 @@ const EXPORTING: [&str; 8] = [
 /// Starts logging for the whole process; a second call changes nothing.
 pub(super) fn start(config: &LogConfig, color: bool, exported: Option<&SdkLoggerProvider>) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let color = color && std::io::stderr().is_terminal();
     let lines = match config.format {
         LogFormat::Text => fmt::layer()
-            .with_writer(std::io::stderr)
-            .with_ansi(color && std::io::stderr().is_terminal())
+            .with_writer(VisibleStderr { color })
+            .with_ansi(color)
             .with_target(false)
             .boxed(),
-        LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(VisibleStderr { color: false }).boxed(),
     };
     let collector = exported.map(|provider| {
         let quiet = EXPORTING.map(|target| (target, LevelFilter::OFF));

@@ -33,6 +33,7 @@ mod stage;
 mod tests;
 mod tls;
 mod unread;
+mod visible;
 
 pub use config::{LogConfig, LogFormat};
 pub use export::tracer;
@@ -42,6 +43,7 @@ pub use run::{RunEnded, RunSettled, RunSpan};
 pub use server::Served;
 pub use settings::{Endpoint, OtelConfig, Protocol, Queue, Sampling, TlsFiles};
 pub use stage::{Batch, BatchTrace, Books, Entered, STEPS, StageLabels, StageTelemetry, lag};
+pub use visible::{visible, visible_lines};
 
 /// Telemetry of the process; what is left is exported at its end.
 #[must_use = "without its end, what is not yet exported is lost"]

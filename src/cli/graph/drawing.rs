@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{ALL, fields_of, how};
-use crate::runs::graph::{ColumnEdge, Node, NodeId, NodeKind, View};
+use super::{ALL, Labels, fields_of, how};
+use crate::{
+    runs::graph::{ColumnEdge, Node, NodeId, NodeKind, View},
+    telemetry::visible,
+};
 
 /// Names for nodes and fields that no character of theirs can break.
 struct Names<'v> {
@@ -40,13 +43,14 @@ fn is_indirect(edge: &ColumnEdge) -> bool {
 /// For Graphviz: datasets as boxes, jobs as ellipses; with `columns` the fields
 /// in their datasets, and dashed what only decides.
 pub(in crate::cli) fn dot(view: &View, columns: bool) -> String {
-    let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let names = Names::of(view);
+    let quote =
+        |text: &str| format!("\"{}\"", visible(text).replace('\\', "\\\\").replace('"', "\\\""));
+    let (names, labels) = (Names::of(view), Labels::of(view));
     let mut text = String::from("digraph lineage {\n  rankdir=LR;\n");
     // Writing to a string cannot fail.
     for node in shown(view, columns) {
         let Some(name) = names.node(&node.id) else { continue };
-        let label = quote(&node.name);
+        let label = quote(&labels.label(&node.id));
         let fields = if columns { fields_of(view, &node.id) } else { Vec::new() };
         if fields.is_empty() {
             let shape = if node.kind == NodeKind::Dataset { "box" } else { "ellipse" };
@@ -77,13 +81,14 @@ pub(in crate::cli) fn dot(view: &View, columns: bool) -> String {
 
 /// For Mermaid, as [`dot`].
 pub(in crate::cli) fn mermaid(view: &View, columns: bool) -> String {
-    let quote = |text: &str| format!("\"{}\"", text.replace('#', "#35;").replace('"', "#quot;"));
-    let names = Names::of(view);
+    let quote =
+        |text: &str| format!("\"{}\"", visible(text).replace('#', "#35;").replace('"', "#quot;"));
+    let (names, labels) = (Names::of(view), Labels::of(view));
     let mut text = String::from("flowchart LR\n");
     // Writing to a string cannot fail.
     for node in shown(view, columns) {
         let Some(name) = names.node(&node.id) else { continue };
-        let label = quote(&node.name);
+        let label = quote(&labels.label(&node.id));
         let fields = if columns { fields_of(view, &node.id) } else { Vec::new() };
         if !fields.is_empty() {
             let _ = writeln!(text, "  subgraph {name}[{label}]");

@@ -9,9 +9,42 @@ mod tree;
 pub(super) use drawing::{dot, mermaid};
 pub(super) use tree::tree;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use crate::runs::graph::{ColumnEdge, NodeId, View};
+use crate::{
+    runs::graph::{ColumnEdge, NodeId, View},
+    telemetry::visible,
+};
+
+/// What nodes are called: their names, with the namespace where another node of the view
+/// would look the same.
+struct Labels<'v>(BTreeMap<&'v NodeId, String>);
+
+impl<'v> Labels<'v> {
+    fn of(view: &'v View) -> Self {
+        let mut namespaces: BTreeMap<Cow<'_, str>, BTreeSet<&str>> = BTreeMap::new();
+        for node in &view.nodes {
+            namespaces.entry(visible(&node.name)).or_default().insert(&node.id.namespace);
+        }
+        let label = |id: &NodeId| {
+            let name = visible(&id.name);
+            let is_alone = namespaces.get(&name).is_none_or(|of| of.len() < 2);
+            if is_alone {
+                name.into_owned()
+            } else {
+                format!("{name} ({})", visible(&id.namespace))
+            }
+        };
+        Self(view.nodes.iter().map(|node| (&node.id, label(&node.id))).collect())
+    }
+
+    fn label(&self, id: &NodeId) -> Cow<'_, str> {
+        self.0.get(id).map_or_else(|| visible(&id.name).into_owned().into(), |label| label.into())
+    }
+}
 
 /// Whose columns are shown, in the order of the schema; `*` last: all fields.
 fn columns_into<'v>(view: &'v View, dataset: &NodeId) -> Vec<(&'v str, Vec<&'v ColumnEdge>)> {

@@ -145,3 +145,30 @@ fn mermaid_gets_the_same() {
       n2f2 -.->|"filter"| n0f2
     "##);
 }
+
+/// Names of other producers must neither reach the terminal as they are nor look alike.
+#[test]
+fn names_cannot_act_on_a_terminal_break_the_drawing_or_pass_for_each_other() {
+    let mut graph = Graph::default();
+    let event = serde_json::json!({
+        "eventType": "COMPLETE", "eventTime": "2026-01-02T03:04:05Z", "producer": "p",
+        "run": { "runId": "r" }, "job": { "namespace": "shop", "name": "job\u{1b}[2J\n\u{202e}" },
+        "inputs": [{ "namespace": "n1", "name": "same" }, { "namespace": "n2", "name": "same" }],
+        "outputs": [{ "namespace": "k", "name": "out\u{7}\"", "facets": { "columnLineage": { "fields": {
+            "a\nb": { "inputFields": [
+                { "namespace": "n1", "name": "same", "field": "x\u{200b}" },
+                { "namespace": "n2", "name": "same", "field": "x" },
+            ] },
+        } } } }],
+    });
+    graph.fold(event.to_string().as_bytes());
+    let view = graph.view();
+    let out = NodeId::dataset("k", "out\u{7}\"");
+    insta::assert_snapshot!(tree(&view, &out, Direction::Upstream, true), @"");
+    for drawing in
+        [dot(&view, false), dot(&view, true), mermaid(&view, false), mermaid(&view, true)]
+    {
+        assert!(!drawing.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{200b}']), "{drawing}");
+        assert!(drawing.contains("same (n1)") && drawing.contains("same (n2)"), "{drawing}");
+    }
+}

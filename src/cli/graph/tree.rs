@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use super::{columns_into, how};
-use crate::runs::graph::{Direction, Edge, Node, NodeId, NodeKind, View};
+use super::{Labels, columns_into, how};
+use crate::{
+    runs::graph::{ColumnEdge, Direction, Edge, NodeId, NodeKind, View},
+    telemetry::visible,
+};
 
 /// The view as a tree that begins at `root`: downwards what comes of it, upwards
 /// what it comes from, one after the other where both are asked for. A node
 /// that stands in the tree already is not unfolded again.
 pub(in crate::cli) fn tree(view: &View, root: &NodeId, way: Direction, columns: bool) -> String {
     let mut text = String::new();
+    let labels = Labels::of(view);
     let ways = match way {
         Direction::Both => vec![Direction::Upstream, Direction::Downstream],
         one => vec![one],
@@ -20,8 +24,14 @@ pub(in crate::cli) fn tree(view: &View, root: &NodeId, way: Direction, columns: 
             let gap = if text.is_empty() { "" } else { "\n" };
             let _ = writeln!(text, "{gap}{title}");
         }
-        let mut drawing =
-            Tree { view, way: *way, columns, shown: BTreeSet::new(), text: &mut text };
+        let mut drawing = Tree {
+            view,
+            labels: &labels,
+            way: *way,
+            columns,
+            shown: BTreeSet::new(),
+            text: &mut text,
+        };
         drawing.node(root, "", "");
     }
     text
@@ -29,6 +39,7 @@ pub(in crate::cli) fn tree(view: &View, root: &NodeId, way: Direction, columns: 
 
 struct Tree<'a> {
     view: &'a View,
+    labels: &'a Labels<'a>,
     way: Direction,
     columns: bool,
     shown: BTreeSet<NodeId>,
@@ -42,7 +53,12 @@ impl Tree<'_> {
         let node = self.view.nodes.iter().find(|node| node.id == *id);
         let again = !self.shown.insert(id.clone());
         let mark = if again { " (see above)" } else { "" };
-        let line = node.map_or_else(|| id.name.clone(), label);
+        let line = match node.and_then(|node| node.latest.as_ref()) {
+            Some(run) if id.kind == NodeKind::Job => {
+                format!("{} [{}]", self.labels.label(id), run.state.as_str())
+            }
+            _ => self.labels.label(id).into_owned(),
+        };
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{head}{line}{mark}");
         if again {
@@ -71,17 +87,20 @@ impl Tree<'_> {
     }
 
     fn columns(&mut self, id: &NodeId, body: &str) {
-        for (field, edges) in columns_into(self.view, id) {
-            let sources: Vec<String> =
-                edges.iter().map(|edge| format!("{} ({})", edge.from_field, how(edge))).collect();
-            let _ = writeln!(self.text, "{body}{field} <- {}", sources.join(", "));
+        let columns = columns_into(self.view, id);
+        // Fields of several datasets may have one name.
+        let edges = || columns.iter().flat_map(|(_, edges)| edges);
+        let is_one =
+            edges().all(|edge| edges().next().is_some_and(|first| first.from == edge.from));
+        for (field, edges) in &columns {
+            let source = |edge: &&ColumnEdge| {
+                let (name, how) = (visible(&edge.from_field), how(edge));
+                let how = visible(&how);
+                let of = self.labels.label(&edge.from);
+                if is_one { format!("{name} ({how})") } else { format!("{of}#{name} ({how})") }
+            };
+            let sources: Vec<String> = edges.iter().map(source).collect();
+            let _ = writeln!(self.text, "{body}{} <- {}", visible(field), sources.join(", "));
         }
-    }
-}
-
-fn label(node: &Node) -> String {
-    match (node.kind, &node.latest) {
-        (NodeKind::Job, Some(run)) => format!("{} [{}]", node.name, run.state.as_str()),
-        _ => node.name.clone(),
     }
 }
