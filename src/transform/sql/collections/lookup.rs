@@ -60,9 +60,10 @@ fn values(maps: &MapArray, wanted: &ArrayRef) -> Result<ListArray> {
     let mut lengths = Vec::with_capacity(maps.len());
     for (row, ends) in maps.value_offsets().windows(2).enumerate() {
         let mut entries = ends[0] as usize..ends[1] as usize;
-        let entry = match maps.is_valid(row) && wanted.is_valid(row) {
-            true => entries.find(|entry| compare(*entry, row).is_eq()),
-            false => None,
+        let entry = if maps.is_valid(row) && wanted.is_valid(row) {
+            entries.find(|entry| compare(*entry, row).is_eq())
+        } else {
+            None
         };
         found.extend(entry.map(|entry| entry as u32));
         lengths.push(usize::from(entry.is_some()));

@@ -2,6 +2,7 @@
 
 mod base64;
 mod clock;
+mod pad;
 mod replace;
 
 pub(super) use clock::guard_times;
@@ -10,5 +11,7 @@ pub(super) use replace::check_replacements;
 use datafusion_expr::ScalarUDF;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    vec![base64::function(), replace::function()]
+    let mut functions = vec![base64::function(), replace::function()];
+    functions.extend(pad::functions());
+    functions
 }

@@ -113,3 +113,14 @@ fn text_without_a_colon_is_no_time() {
     let tried = values("TRY_CAST(v AS TIME)", DataType::Utf8, &rows[1..2]);
     assert_eq!(tried, ["{}"]);
 }
+
+#[test]
+fn text_padded_to_a_negative_length_is_empty() {
+    let rows = [r#"{"v":-1}"#, r#"{"v":4}"#, r#"{"v":null}"#];
+    for (function, padded) in [("lpad", "  ab"), ("rpad", "ab  ")] {
+        let of_column = values(&format!("{function}('ab', v)"), DataType::Int64, &rows);
+        assert_eq!(of_column, [r#"{"r":""}"#, &format!(r#"{{"r":"{padded}"}}"#), "{}"]);
+        let of_literal = values(&format!("{function}('ab', -2, 'x')"), DataType::Int64, &rows[..1]);
+        assert_eq!(of_literal, [r#"{"r":""}"#]);
+    }
+}
