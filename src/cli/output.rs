@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_cell_stays_a_cell_whatever_is_in_it() {
         let rows = [vec!["a\nb\u{1b}[2J".to_owned(), "x".to_owned()]];
-        assert_eq!(table(&["NAME", "STATE"], &rows), "NAME            STATE\na\\nb\\u001b[2J  x\n");
+        assert_eq!(table(&["NAME", "STATE"], &rows), "NAME           STATE\na\\nb\\u001b[2J  x\n");
     }
 
     #[test]

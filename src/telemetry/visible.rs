@@ -69,7 +69,7 @@ pub(super) struct VisibleStderr {
 }
 
 impl VisibleStderr {
-    fn line<'t>(self, text: &'t str) -> Cow<'t, str> {
+    fn line(self, text: &str) -> Cow<'_, str> {
         let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
         let line = escape(line, |c| {
             matches!(c, '\n' | '\t') || (is_hidden(c) && !(self.color && c == '\u{1b}'))

@@ -42,7 +42,7 @@ impl<'v> Labels<'v> {
     }
 
     fn label(&self, id: &NodeId) -> Cow<'_, str> {
-        self.0.get(id).map_or_else(|| visible(&id.name).into_owned().into(), |label| label.into())
+        self.0.get(id).map_or_else(|| visible(&id.name).into_owned().into(), Cow::from)
     }
 }
 

@@ -164,7 +164,13 @@ fn names_cannot_act_on_a_terminal_break_the_drawing_or_pass_for_each_other() {
     graph.fold(event.to_string().as_bytes());
     let view = graph.view();
     let out = NodeId::dataset("k", "out\u{7}\"");
-    insta::assert_snapshot!(tree(&view, &out, Direction::Upstream, true), @"");
+    insta::assert_snapshot!(tree(&view, &out, Direction::Upstream, true), @r#"
+    out\u0007"
+    │  a\nb <- same (n1)#x\u200b (direct), same (n2)#x (direct)
+    └─ job\u001b[2J\n\u202e [complete]
+       ├─ same (n1)
+       └─ same (n2)
+    "#);
     for drawing in
         [dot(&view, false), dot(&view, true), mermaid(&view, false), mermaid(&view, true)]
     {

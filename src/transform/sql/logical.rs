@@ -71,8 +71,9 @@ fn plan(
     let context = Context::new(Arc::clone(input), functions);
     let planner = SqlToRel::new_with_options(&context, Context::parser_options());
     let written = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
-    let exact = zero::compare_by_value(decimal::keep_decimals(written.clone())?)?;
-    let exact = bounds::bind(patterns::translate(time::keep_times(exact)?)?)?;
+    // Times first: `coalesce` of a timestamp and a string has no type before.
+    let exact = decimal::keep_decimals(time::keep_times(written.clone())?)?;
+    let exact = bounds::bind(patterns::translate(zero::compare_by_value(exact)?)?)?;
     let analysed =
         Analyzer::new().execute_and_check(exact, &ConfigOptions::default(), |_, _| ())?;
     strings::check_replacements(&written)?;

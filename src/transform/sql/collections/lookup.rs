@@ -1,4 +1,4 @@
-//! `map_extract` that gives an empty list for a key that the map lacks, as DuckDB does and
+//! `map_extract` that gives an empty list for a key that the map lacks, as `DuckDB` does and
 //! DataFusion documents: its list with a null looks like a key whose value is null.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `array_has_any` to which a null is no element that two lists share, as in PostgreSQL and DuckDB.
+//! `array_has_any` to which a null is no element that two lists share, as in `PostgreSQL` and `DuckDB`.
 
 use std::sync::Arc;
 
