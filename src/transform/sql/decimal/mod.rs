@@ -7,7 +7,7 @@
 //! arithmetic, division, cast -> the values (physical expressions)
 //! ```
 //!
-//! docs/decisions/0016-exact-decimals.md has the reasons.
+//! docs/decisions/0017-exact-decimals.md has the reasons.
 
 mod arithmetic;
 mod cast;

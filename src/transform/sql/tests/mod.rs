@@ -13,6 +13,7 @@ mod patterns;
 mod planning;
 mod rows;
 mod subqueries;
+mod time_parts;
 mod times;
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
