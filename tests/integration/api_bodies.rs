@@ -109,6 +109,7 @@ fn a_compressed_event_is_taken_as_a_plain_one() {
 #[test]
 fn a_compressed_upload_is_sent_record_by_record() {
     let project = Project::with_topics("packedupload");
+    project.leaves_runs_open();
     let mut hub = project.start(&["api"]);
     let api = hub.api();
     let upload = format!("/api/v1/pipeline/run?pipeline={}", project.pipeline());
