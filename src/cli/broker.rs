@@ -30,6 +30,19 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 impl EmbeddedArgs {
+    /// Refuses options that have no effect on a broker that is there already.
+    pub(super) fn refuse_for(&self, bootstrap: &str) -> Result<(), CliError> {
+        let option = match (&self.listen, self.ephemeral) {
+            (Some(_), _) => "--listen",
+            (None, true) => "--ephemeral",
+            (None, false) => return Ok(()),
+        };
+        Err(CliError::Usage(format!(
+            "{option} is for a broker that this command starts, and it would use the one at \
+             {bootstrap}; leave the option out, or stop that broker first"
+        )))
+    }
+
     pub(super) async fn start(&self, context: &Context) -> Result<Embedded, CliError> {
         let options = EmbeddedOptions {
             listen: self.listen.clone(),

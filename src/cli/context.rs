@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{CliError, Globals, Hub, OutputFormat, broker::EmbeddedArgs};
+use super::{CliError, Globals, Hub, LogFormat, OutputFormat, broker::EmbeddedArgs};
 use crate::{
     broker::{
         Broker, TopicRequest,
@@ -126,7 +126,15 @@ impl Context {
                 kafka.bootstrap = embedded.bootstrap();
                 Ok((Broker::new(kafka), Some(embedded)))
             }
-            broker => Ok((broker?, None)),
+            broker => {
+                let broker = broker?;
+                args.refuse_for(broker.bootstrap())?;
+                if self.config.kafka.bootstrap.is_empty() {
+                    let at = broker.bootstrap();
+                    anstream::eprintln!("a broker of this project runs already; using it at {at}");
+                }
+                Ok((broker, None))
+            }
         }
     }
 
@@ -219,7 +227,7 @@ pub(super) fn sources(globals: &Globals) -> Result<Sources, CliError> {
     let log_format = globals.log_format.iter().map(|format| Flag {
         name: "log-format".to_owned(),
         key: "log.format".to_owned(),
-        value: if *format == OutputFormat::Json { "json" } else { "text" }.to_owned(),
+        value: if *format == LogFormat::Json { "json" } else { "text" }.to_owned(),
     });
     let flags = bootstrap.chain(data_dir).chain(log_format).collect();
     Ok(Sources::read(&globals.project, globals.config.as_deref(), flags)?)

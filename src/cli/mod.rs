@@ -67,6 +67,7 @@ pub struct Cli {
 
 /// Options of every subcommand.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// Folder of `topics/`, `pipelines/` and `hub.yaml`
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
@@ -90,11 +91,20 @@ pub struct Globals {
 
     /// How log lines are written, instead of `log.format`
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
-    pub log_format: Option<OutputFormat>,
+    pub log_format: Option<LogFormat>,
 
     /// Log more; twice for all (RUST-style filters: `log.filter`)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What `--log-format` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For programs: one object per line
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

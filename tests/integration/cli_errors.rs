@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Project, process::Done};
+use crate::support::{Project, process::Done, wait_until};
 
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
@@ -221,4 +221,45 @@ fn a_backend_that_is_away_is_a_warning_and_the_stages_go_on() {
     let done = project.run(&["up"]);
     let text = message(&done, FAILED);
     assert!(text.contains("url"), "{text}");
+}
+
+#[test]
+fn options_of_a_broker_that_a_command_would_not_start_are_refused() {
+    let project = Project::new("joins");
+    let broker = ["broker", "--ephemeral", "--listen", "127.0.0.1:0"];
+    let mut broker = project.start_command(project.bare(&broker));
+    wait_until("the broker listens", || broker.said().contains("broker on "));
+    let said = broker.said();
+    let at = said.lines().find_map(|line| line.strip_prefix("broker on ")).unwrap();
+    for (args, option) in [
+        (&["up", "--listen", "127.0.0.1:0"][..], "--listen"),
+        (&["demo", "--ephemeral"], "--ephemeral"),
+    ] {
+        assert_eq!(
+            message(&bare(&project, args), USAGE),
+            format!(
+                "error: {option} is for a broker that this command starts, and it would use the \
+                 one at {at}; leave the option out, or stop that broker first"
+            )
+        );
+    }
+    let up = project.start_command(project.bare(&["up", "--no-api", "--no-forward"]));
+    let joins = format!("a broker of this project runs already; using it at {at}");
+    wait_until("up joins the broker", || up.said().contains("Ctrl-C stops"));
+    assert!(up.said().contains(&joins), "{}", up.said());
+    up.stop();
+    assert!(broker.is_running());
+    broker.stop();
+}
+
+#[test]
+fn log_formats_are_their_own_and_global_options_have_a_heading() {
+    let project = Project::new("globals");
+    let done = bare(&project, &["check", "--log-format", "dot"]);
+    assert_eq!(done.code, Some(USAGE));
+    assert!(done.err.contains("[possible values: text, json]"), "{}", done.err);
+    let help = bare(&project, &["up", "--help"]).ok();
+    let (own, global) = help.split_once("Global options:").expect("a heading");
+    assert!(own.contains("--replicas") && !own.contains("--bootstrap"), "{help}");
+    assert!(global.contains("--bootstrap") && !global.contains("--replicas"), "{help}");
 }

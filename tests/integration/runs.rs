@@ -119,7 +119,9 @@ fn runs_at_once_and_plain_records_between_them_each_have_books_of_their_own() {
         each.into_iter().map(|run| run.join().unwrap()).collect()
     });
     let workload = sender.stop();
-    orders::wait(&project, &workload);
+    let [extract, .., load] = SAMPLE_BOOKS;
+    let of_runs = |count: u64| count as usize * runs.len();
+    orders::wait_beside(&project, &workload, of_runs(load[1]), of_runs(extract[3]));
     hub.stop();
     for run in &runs {
         assert_complete(run);

@@ -175,6 +175,8 @@ fn a_timestamp_of_zero_is_kept_set_dead_lettered_and_replayed() {
     let mut out = Tail::open(&project.cluster, &project.name("set"));
     out.wait_for(1);
     assert_eq!(out.records[0].timestamp, Some(0), "set");
+    // The other stage reads the same topic, and does not later.
+    Tail::open(&project.cluster, &project.name("out")).wait_for(1);
     hub.stop();
 
     // The topic with the zero becomes the input: kept, and dead-lettered where it fails.

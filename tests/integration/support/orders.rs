@@ -173,10 +173,15 @@ fn send_one(producer: &BaseProducer, topic: &str, number: usize, id: &str, value
 /// Waits until all that was sent is through.
 #[track_caller]
 pub(crate) fn wait(project: &Project, workload: &Workload) {
-    let mut loaded = Tail::open(&project.cluster, &project.name("orders.loaded"));
-    loaded.wait_for(workload.loaded().len());
-    let mut dead = Tail::open(&project.cluster, &project.name("raw.orders.dlq"));
-    dead.wait_for(workload.malformed.len());
+    wait_beside(project, workload, 0, 0);
+}
+
+/// As [`wait`], with this many loaded records and dead letters of others in the same topics.
+pub(crate) fn wait_beside(project: &Project, workload: &Workload, loaded: usize, dead: usize) {
+    let mut tail = Tail::open(&project.cluster, &project.name("orders.loaded"));
+    tail.wait_for(workload.loaded().len() + loaded);
+    let mut letters = Tail::open(&project.cluster, &project.name("raw.orders.dlq"));
+    letters.wait_for(workload.malformed.len() + dead);
 }
 
 /// Every order once where it belongs, with its bytes, key and headers, and
