@@ -256,24 +256,25 @@ impl Sending {
         sender.start(&self.job.plan)?;
         // The run is there for all from now on, whatever becomes of the body.
         sender.commit_so_far()?;
-        match self.send(&mut sender) {
-            Ok(()) if self.job.cancel.is_cancelled() => sender.cancel()?,
-            Ok(()) => {
+        // Only at the end does Kafka say that it refuses a record.
+        let sent = self.send(&mut sender).and_then(|()| {
+            if self.job.cancel.is_cancelled() {
+                sender.cancel()?
+            } else {
                 sender.finish()?;
             }
-            Err(stop) => {
-                let error = match stop {
-                    Stop::Failed(error) => error,
-                    Stop::Broker(error) => error.into(),
-                    Stop::TooLong(TooLong { line }) => {
-                        ApiError::RecordTooLarge { number: line, limit: self.job.record_bytes_max }
-                    }
-                };
-                sender.abort(&error.to_string());
-                return Err(error);
+            Ok(())
+        });
+        let Err(stop) = sent else { return Ok(sender.records()) };
+        let error = match stop {
+            Stop::Failed(error) => error,
+            Stop::Broker(error) => error.into(),
+            Stop::TooLong(TooLong { line }) => {
+                ApiError::RecordTooLarge { number: line, limit: self.job.record_bytes_max }
             }
-        }
-        Ok(sender.records())
+        };
+        sender.abort(&error.to_string());
+        Err(error)
     }
 
     /// Sends until all has come, or until the run is cancelled.

@@ -91,6 +91,10 @@ fn a_record_over_the_topics_limit_is_refused_before_there_is_a_run() {
     let text = text.concat();
     let refused = run(json!([{ "order_id": text }]));
     assert_eq!(refused.problem(413), "record_too_large");
+    // It had begun, and has an end; nothing of it stays open to hold up the next one.
+    wait_until("the refused run is aborted", || {
+        api.get("/api/v1/runs").expect(200)["runs"][0]["state"] == "aborted"
+    });
     run(json!([{ "order_id": "a" }])).expect(202);
     hub.stop();
 }
