@@ -259,7 +259,7 @@ impl Sending {
         // Only at the end does Kafka say that it refuses a record.
         let sent = self.send(&mut sender).and_then(|()| {
             if self.job.cancel.is_cancelled() {
-                sender.cancel()?
+                sender.cancel()?;
             } else {
                 sender.finish()?;
             }
